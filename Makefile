@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up all that they need, in .venv and .cache.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-quick check plugin clean
+
+demo: .venv/.installed
+	$(BIN)/mission-control demo
+
+test: .venv/.tests
+	bash tests/openclaw_install.sh
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# What needs no processes, no sockets of others and no Gateway: under two minutes.
+test-quick: .venv/.tests
+	$(BIN)/python -m pytest -m "not slow and not openclaw"
+
+check: .venv/.checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	git ls-files -z '*.py' | xargs -0 $(BIN)/flake8-async --startable-in-context-manager run
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Writes the plugin's method list and manifest anew from the table of methods.
+plugin: .venv/.installed
+	$(BIN)/python -m mission_control.gateway_bridge
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/.tests: .venv/.installed
+	$(PIP) --editable '.[test]'
+	touch $@
+
+.venv/.checks: .venv/.tests
+	$(PIP) --editable '.[test,check]'
+	touch $@
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info
