@@ -25,6 +25,8 @@ class PulseOrder:
     soul: str
     session_key: str
     """Where the conversation is kept; lower-case."""
+    kind: str
+    """A value of `PulseKind`."""
     task_id: str | None
     task_title: str | None
     attempt: int
@@ -93,13 +95,19 @@ class Life(Protocol):
 
 
 class Runner(Protocol):
-    """Executes pulses.  Cancelling `run` or `recover` aborts the attempt: when the cancelled call
-    has ended, nothing of the attempt runs any more.
+    """Executes pulses.
+
+    Cancelling `run` or `recover` aborts the attempt: when the cancelled call has ended, nothing of
+    the attempt runs any more.
     """
 
     @property
     def name(self) -> str:
         """`process` or `openclaw`; recorded with each pulse."""
+
+    @property
+    def away(self) -> str | None:
+        """Why no pulse can be run now; None when one can."""
 
     async def open_session(self, order: PulseOrder) -> str:
         """Make sure that the order's session exists, with its `cwd`; return its id.

@@ -1,0 +1,96 @@
+"""The file-system map: where everything of a home lies (SYSTEM §3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen
+class Scope:
+    """A project's folder."""
+
+    path: Path
+
+    @property
+    def kanban(self) -> Path:
+        """Mirror of the board."""
+        return self.path / "KANBAN.md"
+
+    @property
+    def chronicle(self) -> Path:
+        """Mirror of the story."""
+        return self.path / "CHRONICLE.md"
+
+    @property
+    def context(self) -> Path:
+        """L2: the project's rules, written by people."""
+        return self.path / ".context"
+
+    @property
+    def src(self) -> Path:
+        """Where agents write."""
+        return self.path / "src"
+
+    @property
+    def daily(self) -> Path:
+        """One file a day."""
+        return self.path / "daily"
+
+    @property
+    def archive(self) -> Path:
+        """Working notes of finished tasks."""
+        return self.path / "archive"
+
+    def agent(self, soul: str) -> Path:
+        """The folder of one agent: SOUL.md, working.md, learned.md, history.jsonl."""
+        return self.path / "agents" / soul
+
+    def make(self, base: Scope | None = None) -> None:
+        """Make what is missing; the rules are those of the project that it is based on."""
+        for folder in (self.src, self.daily, self.archive, self.path / "agents"):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not self.context.exists():
+            rules = base.context.read_text("utf-8") if base and base.context.is_file() else ""
+            self.context.write_text(rules, "utf-8")
+
+
+@attrs.frozen
+class Home:
+    """All that one sidecar keeps."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Written by the storage actor only."""
+        return self.path / "mission-control.db"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one sidecar of this home."""
+        return self.path / "mission-control.lock"
+
+    @property
+    def token(self) -> Path:
+        """The operators' token, mode 0600."""
+        return self.path / "mission-control.token"
+
+    @property
+    def endpoint(self) -> Path:
+        """Where the running sidecar listens, for the command line."""
+        return self.path / "mission-control.endpoint"
+
+    def soul(self, soul: str) -> Path:
+        """L1: the text of a persona."""
+        return self.path / "souls" / soul / "SOUL.md"
+
+    def scope(self, project_id: str) -> Scope:
+        """The folder of a project."""
+        return Scope(self.path / "projects" / project_id)
+
+    def taken(self) -> tuple[str, ...]:
+        """Names of project folders that exist."""
+        projects = self.path / "projects"
+        return tuple(sorted(p.name for p in projects.iterdir())) if projects.is_dir() else ()

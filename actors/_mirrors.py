@@ -1,0 +1,120 @@
+"""Brings a project's files up to the database: renders what changed, replaces whole files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..storage import US, Change, PulseKind, PulseState, Reads, replace_file
+from . import _mirror
+from ._home import Home
+
+
+@attrs.define
+class Mirrors:
+    """The files of one project.  Runs in a worker thread, in one read transaction at a time."""
+
+    home: Home
+    project_id: str
+
+    def render_all(self, reads: Reads) -> int:
+        """Write every file whose text is not as it should be; return the change they show."""
+        self._board(reads)
+        self._story(reads)
+        for agent in reads.agents(self.project_id):
+            self._learned(reads, agent.id)
+            self._history(reads, agent.id)
+        return reads.last_seq()
+
+    def render(self, reads: Reads, after: int) -> int:
+        """Write the files that the changes since number *after* touch; return what they show."""
+        changes = reads.touched(self.project_id, after)
+        entities = {change.entity for change in changes}
+        if entities & {"projects", "tasks", "task_dependencies"}:
+            self._board(reads)
+        if entities & {"projects", "chronicle"}:
+            self._story(reads)
+        for agent_id in _agents(changes, "memories", "agent_id"):
+            self._learned(reads, agent_id)
+        for agent_id in _agents(changes, "messages", "to_agent"):
+            self._history(reads, agent_id)
+        self._daily(reads, changes)
+        self._archive_notes(changes)
+        return reads.last_seq()
+
+    def _board(self, reads: Reads) -> None:
+        project = reads.project(self.project_id)
+        tasks, bonds = reads.board(project.id), reads.dependencies(project.id)
+        _put(self.home.scope(project.id).kanban, _mirror.kanban(project, tasks, bonds))
+
+    def _story(self, reads: Reads) -> None:
+        project = reads.project(self.project_id)
+        text = _mirror.chronicle(project, reads.chronicle(project.id))
+        _put(self.home.scope(project.id).chronicle, text)
+
+    def _learned(self, reads: Reads, agent_id: str) -> None:
+        text = _mirror.learned(reads.memories(agent_id), self._titles(reads))
+        _put(self._notes(agent_id) / "learned.md", text)
+
+    def _history(self, reads: Reads, agent_id: str) -> None:
+        _put(self._notes(agent_id) / "history.jsonl", _mirror.history(reads.messages(agent_id)))
+
+    def _daily(self, reads: Reads, changes: Iterable[Change]) -> None:
+        ended = [
+            after
+            for after in _images(changes, "pulses")
+            if after["state"] == PulseState.ENDED.value
+        ]
+        days = {datetime.fromtimestamp(after["started_at"] / US, UTC).date() for after in ended}
+        for day in days:
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            start = round(midnight.timestamp()) * US
+            end = round((midnight + timedelta(days=1)).timestamp()) * US
+            pulses = reads.pulses_between(self.project_id, start, end)
+            folder = self.home.scope(self.project_id).daily
+            _put(folder / f"{day}.md", _mirror.daily(pulses, self._titles(reads)))
+
+    def _archive_notes(self, changes: Iterable[Change]) -> None:
+        """Put working notes away once their task has been distilled, or the chance was missed."""
+        for after in _images(changes, "memories"):
+            self._archive(after["agent_id"], after["id"])
+        for after in _images(changes, "pulses"):
+            distilled = after["kind"] == PulseKind.DISTILL.value
+            if distilled and after["state"] == PulseState.ENDED.value:
+                self._archive(after["agent_id"], after["id"])
+
+    def _archive(self, agent_id: str, why_id: str) -> None:
+        notes = self._notes(agent_id) / "working.md"
+        soul = agent_id.partition(":")[0]
+        kept = self.home.scope(self.project_id).archive / f"{soul}-{why_id}.md"
+        # lstat and rename: a link that an agent left there is moved, never followed.
+        if not kept.exists() and notes.is_file() and notes.lstat().st_size:
+            notes.rename(kept)
+
+    def _notes(self, agent_id: str) -> Path:
+        return self.home.scope(self.project_id).agent(agent_id.partition(":")[0])
+
+    def _titles(self, reads: Reads) -> dict[str, str]:
+        return {task.id: task.title for task in reads.board(self.project_id)}
+
+
+def _images(changes: Iterable[Change], entity: str) -> list[dict[str, Any]]:
+    return [json.loads(c.after) for c in changes if c.entity == entity and c.after is not None]
+
+
+def _agents(changes: Iterable[Change], entity: str, field: str) -> list[str]:
+    return sorted({str(after[field]) for after in _images(changes, entity)})
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        if path.read_text("utf-8") == text:
+            return
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, text, mode=0o644)

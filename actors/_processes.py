@@ -1,0 +1,116 @@
+"""The operating system's processes: which are ours, and how to end all of a group.
+
+A process is known by its number *and* the time it was started, so a number that was given to
+somebody else meanwhile is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+PULSE_VARIABLE = "MISSION_CONTROL_PULSE_ID"
+"""In the environment of every process of an attempt, its children's too."""
+
+POLL_S = 0.02
+
+_PROC = Path("/proc")
+
+
+def start_time(pid: int) -> str | None:
+    """Return when process *pid* was started, in words that no other process of this machine has.
+
+    None where there is no such process.
+    """
+    if (_PROC / "self" / "stat").exists():
+        fields = _stat(pid)
+        if fields is None:
+            return None
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{fields[19]}"
+    answer = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or None
+
+
+def group_exists(group: int) -> bool:
+    """Whether any process of *group* lives."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def strays(pulse_id: str) -> Iterator[int]:
+    """Find the processes of an attempt by their environment, whatever group they moved to.
+
+    Finds nothing where there is no /proc.
+    """
+    marker = f"{PULSE_VARIABLE}={pulse_id}\0".encode()
+    for entry in _PROC.glob("[0-9]*"):
+        with suppress(OSError):
+            if marker in (entry / "environ").read_bytes() and int(entry.name) != os.getpid():
+                yield int(entry.name)
+
+
+async def end_group(group: int, grace_s: float) -> None:
+    """Ask all of *group* to end, and after *grace_s* end what is left.  Returns when none is."""
+    if not _signal(group, signal.SIGTERM):
+        return
+    with trio.move_on_after(grace_s):
+        while _living(group):  # noqa: ASYNC110 - as below
+            await trio.sleep(POLL_S)
+    # The kernel has no event for the end of a group.
+    while _living(group):
+        _signal(group, signal.SIGKILL)
+        await trio.sleep(POLL_S)
+
+
+async def end_strays(pulse_id: str) -> int:
+    """End what is left of an attempt; return how many processes that were."""
+    found = await trio.to_thread.run_sync(lambda: list(strays(pulse_id)))
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _signal(group: int, number: signal.Signals) -> bool:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _living(group: int) -> bool:
+    """Whether a process of *group* lives that is more than an entry waiting to be reaped."""
+    if not group_exists(group):
+        return False
+    if not (_PROC / "self" / "stat").exists():
+        return True
+    for entry in _PROC.glob("[0-9]*"):
+        fields = _stat(int(entry.name))
+        if fields is not None and int(fields[2]) == group and fields[0] not in "ZX":
+            return True
+    return False
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat from the state (field 3) on; None where it is gone."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    # The name, in brackets, may itself hold brackets and spaces.
+    return text.rpartition(")")[2].split()

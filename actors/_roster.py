@@ -1,0 +1,176 @@
+"""The roster of a project: runs an agent for every row, and wakes whom a change concerns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+from ..storage import Change, TaskStatus
+from ..supervisor import (
+    Actor,
+    Backoff,
+    ChildSpec,
+    Context,
+    DynamicSupervisor,
+    Intensity,
+    Strategy,
+    Supervisor,
+)
+from ._board import Board, Touched
+from ._commit import board_name
+from ._mission import Mission
+from ._pulse import PulseActor, Wake, pulse_name
+from ._session import SessionActor, session_name
+
+
+def roster_name(project_id: str) -> str:
+    """Under which a project's roster is registered."""
+    return f"roster/{project_id}"
+
+
+def agents_name(project_id: str) -> str:
+    """Under which the supervisor of a project's agents is registered."""
+    return f"agents/{project_id}"
+
+
+@attrs.frozen
+class Changed:
+    """These changes of the project were committed."""
+
+    changes: tuple[Change, ...]
+
+
+@attrs.frozen
+class Reconcile:
+    """Compare the agents that run with the rows, and wake them all: the tick's safety net.
+
+    Answered when that is done.
+    """
+
+
+class Roster(Actor[Changed | Reconcile]):
+    """Starts and stops the agents of one project."""
+
+    ctx: Context[Changed | Reconcile]
+
+    def __init__(self, mission: Mission, project_id: str) -> None:
+        self._mission = mission
+        self._project_id = project_id
+
+    async def started(self) -> None:
+        """Start an agent for every row."""
+        await self._reconcile()
+
+    async def receive(self, message: Changed | Reconcile) -> None:
+        """Follow the log."""
+        match message:
+            case Changed(changes):
+                self._mission.tell(board_name(self._project_id), Touched())
+                if any(change.entity == "agents" for change in changes):
+                    await self._reconcile()
+                self._wake(_concerned(changes))
+            case Reconcile():
+                self._mission.tell(board_name(self._project_id), Touched())
+                await self._reconcile()
+                self._wake(None)
+
+    async def _reconcile(self) -> None:
+        agents: Any = self._mission.find(agents_name(self._project_id))
+        wanted = {agent.id for agent in self._mission.reads.agents(self._project_id)}
+        running = {child.id for child in await agents.children()}
+        for agent_id in sorted(running - wanted):
+            await agents.terminate_child(agent_id)
+            await agents.delete_child(agent_id)
+        for agent_id in sorted(wanted - running):
+            await agents.start_child(agent_spec(self._mission, agent_id))
+
+    def _wake(self, souls: set[str] | None) -> None:
+        """Wake the agents with these souls, or all."""
+        for agent in self._mission.reads.agents(self._project_id):
+            if souls is None or agent.soul in souls:
+                self._mission.tell(pulse_name(agent.id), Wake())
+
+
+async def roster_changed(mission: Mission, project_id: str) -> None:
+    """Return when the agents that run are those that the rows name."""
+    await mission.ask(roster_name(project_id), Reconcile())
+
+
+def _concerned(changes: tuple[Change, ...]) -> set[str] | None:
+    """Return the souls that these changes may give something to do; None for all of them."""
+    souls: set[str] = set()
+    for change in changes:
+        after = json.loads(change.after) if change.after is not None else {}
+        match change.entity:
+            case "tasks":
+                if after.get("status") in (None, TaskStatus.DONE, TaskStatus.ARCHIVED):
+                    return None  # others may have waited for it
+                souls.add(str(after["assignee"]))
+            case "task_dependencies" | "projects":
+                return None
+            case "agents" if after:
+                souls.add(str(after["soul"]))
+            case "messages":
+                souls.add(str(after["to_agent"]).partition(":")[0])
+            case _:
+                pass
+    return souls
+
+
+def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
+    """An agent: its session, and the pulse that runs in it and is restarted with it.
+
+    An agent that crashes again and again is started ever more slowly, and never disturbs another.
+    """
+    children = [
+        ChildSpec(
+            "session", SessionActor, args=(mission, agent_id), register=session_name(agent_id)
+        ),
+        ChildSpec(
+            "pulse",
+            PulseActor,
+            args=(mission, agent_id),
+            shutdown=30.0,  # a run is given its grace time, and the row is closed
+            register=pulse_name(agent_id),
+            overflow="drop_new",  # wakes are hints, and one is as good as many
+        ),
+    ]
+    return Supervisor.spec(
+        agent_id,
+        children,
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=Intensity(5, period=60.0),
+        backoff=Backoff(1.0, 60.0),
+    )
+
+
+def project_spec(mission: Mission, project_id: str) -> ChildSpec:
+    """A project: its board, its agents, and the roster that has started them."""
+    children = [
+        ChildSpec(
+            "board",
+            Board,
+            args=(mission, project_id),
+            register=board_name(project_id),
+            overflow="drop_new",  # what it is told are hints; commits wait for room
+        ),
+        DynamicSupervisor.spec(
+            "agents", intensity=Intensity(100, period=60.0), register=agents_name(project_id)
+        ),
+        ChildSpec(
+            "roster",
+            Roster,
+            args=(mission, project_id),
+            register=roster_name(project_id),
+            overflow="drop_old",
+        ),
+    ]
+    return Supervisor.spec(
+        project_id,
+        children,
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=Intensity(5, period=60.0),
+        backoff=Backoff(1.0, 60.0),
+    )

@@ -1,0 +1,32 @@
+"""When agents pulse: staggered by the golden ratio, so that no two crowds ever form.
+
+The agent in slot n pulses at k * interval + interval * frac(n / φ), counted from the Unix epoch.
+By the three-distance theorem the gaps between N agents with one interval have at most three
+sizes.  Nothing of it is kept but the slot, so it survives restarts and moves nobody when an
+agent joins.
+"""
+
+from __future__ import annotations
+
+import math
+
+PHI_INVERSE = 0.618033988749895
+
+RETRY_LIMIT_S = 300.0
+
+
+def phase(slot: int, interval_s: float) -> float:
+    """Seconds between a multiple of the interval and this slot's pulse."""
+    return interval_s * math.fmod(slot * PHI_INVERSE, 1.0)
+
+
+def next_pulse(now_s: float, slot: int, interval_s: float) -> float:
+    """Return the first time of this slot that is later than *now_s* (seconds since the epoch)."""
+    offset = phase(slot, interval_s)
+    time = (math.floor((now_s - offset) / interval_s) + 1) * interval_s + offset
+    return time if time > now_s else time + interval_s
+
+
+def retry_delay(failures: int, base_s: float) -> float:
+    """Seconds to wait after so many failures in a row: doubling, at most five minutes."""
+    return float(min(base_s * 2.0 ** min(failures - 1, 30), RETRY_LIMIT_S))

@@ -1,0 +1,81 @@
+"""The supervision tree of the mission (SYSTEM §5): what is started, in which order, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..storage import STORAGE, Change, StorageActor
+from ..supervisor import ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
+from ._feed import NAME as FEED
+from ._feed import Committed, Feed
+from ._mission import Mission
+from ._orchestrator import NAME as ORCHESTRATOR
+from ._orchestrator import PROJECTS, Orchestrator, route
+from ._slots import NAME as SLOTS
+from ._slots import Slots
+
+
+def core_spec(mission: Mission) -> ChildSpec:
+    """Storage, and the feed that is read from it: the feed is restarted with the storage."""
+
+    def on_commit() -> None:
+        mission.tell(FEED, Committed())
+
+    def on_changes(changes: list[Change]) -> None:
+        route(mission, changes)
+
+    storage = ChildSpec(
+        STORAGE,
+        StorageActor,
+        args=(mission.home.database, on_commit),
+        shutdown=30.0,  # what was accepted is written
+        interrupt=False,
+        capacity=10_000,
+        register=STORAGE,
+    )
+    feed = ChildSpec(
+        FEED, Feed, args=(mission.reads, on_changes), register=FEED, overflow="drop_old"
+    )
+    return Supervisor.spec(
+        "core", [storage, feed], strategy=Strategy.REST_FOR_ONE, intensity=Intensity(5, period=30.0)
+    )
+
+
+def mission_specs(
+    mission: Mission, *, hosts: Sequence[ChildSpec] = (), doors: Sequence[ChildSpec] = ()
+) -> list[ChildSpec]:
+    """Return the root's children, first to last: *hosts* run pulses, *doors* let callers in.
+
+    They are stopped in reverse: first nobody calls any more, then runs are ended and their rows
+    closed, then the link to the Gateway goes, and the storage last.
+    """
+    settings = mission.settings
+    return [
+        core_spec(mission),
+        ChildSpec(
+            SLOTS,
+            Slots,
+            args=(settings.max_running, settings.max_running_per_project),
+            register=SLOTS,
+            capacity=math.inf,  # a release must never be refused
+        ),
+        *hosts,
+        DynamicSupervisor.spec(
+            PROJECTS,
+            intensity=Intensity(20, period=60.0),
+            register=PROJECTS,
+        ),
+        ChildSpec(ORCHESTRATOR, Orchestrator, args=(mission,), register=ORCHESTRATOR),
+        *doors,
+    ]
+
+
+async def grow(mission: Mission, specs: Sequence[ChildSpec]) -> None:
+    """Start the root's children in order.
+
+    Raises:
+        StartFailed: one could not be started; its cause says why.
+    """
+    for spec in specs:
+        await mission.system.root.start_child(spec)

@@ -1,0 +1,45 @@
+"""Everything that crosses the process boundary: the Gateway, clients of ours, the plugin."""
+
+from ._callers import LOCAL, OPERATOR, Access, Caller, Doorkeeper, read_or_make_token
+from ._client import Client, connect
+from ._frames import GatewayRefused
+from ._install import InstallReport, install_plugin, uninstall_plugin
+from ._link import Gateway, GatewayLink
+from ._listener import Listener, PortInUse, bind
+from ._openclaw import OpenClawRunner
+from ._plugin_bridge import PluginLinks
+from ._surface import manifest, surface_js
+from ._table import METHODS, Method, call
+from ._tools import TOOLS, Tool
+from ._wire import event_to_wire, to_wire
+
+__all__ = [
+    "LOCAL",
+    "METHODS",
+    "OPERATOR",
+    "TOOLS",
+    "Access",
+    "Caller",
+    "Client",
+    "Doorkeeper",
+    "Gateway",
+    "GatewayLink",
+    "GatewayRefused",
+    "InstallReport",
+    "Listener",
+    "Method",
+    "OpenClawRunner",
+    "PluginLinks",
+    "PortInUse",
+    "Tool",
+    "bind",
+    "call",
+    "connect",
+    "event_to_wire",
+    "install_plugin",
+    "manifest",
+    "read_or_make_token",
+    "surface_js",
+    "to_wire",
+    "uninstall_plugin",
+]

@@ -1,0 +1,485 @@
+"""Pulses as turns in the OpenClaw Gateway: the second implementation of the `Runner` port.
+
+The end of a run is known from three sides, since each of them fails at times: `agent.wait` (not
+while the Gateway stops), the second answer to `agent` (lost with the connection; the only one
+that tells the cost), and the `chat` event that closes the run (lost in a gap).
+
+A Gateway that crashes in the middle of a turn resumes it by itself, some seconds after its next
+start, under another run id and without our status text.  That would be a second run of the same
+attempt, so the session is reset before it can act: see `_conclude`.
+
+Long, because its second half reads the payloads that the first half alone asks for.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, ClassVar, TypeVar
+
+import attrs
+import trio
+
+from ..actors import Life, Outcome, OutcomeKind, PulseOrder, RunHandle
+from ..storage import MissionError
+from ._frames import RETRY_AFTER_MS, Event, Settled, WireError, is_transient
+from ._link import ConnectionLost, Gap, Gateway, Watch
+
+ABORT_TIMEOUT_S = 20.0
+"""How long a cancelled call tries to stop its run before it leaves that to the next session."""
+GRACE_S = 2.0
+"""How much later than the first sign of the end the second answer may come."""
+SLOW_S = 60.0
+"""For calls that take seconds while the Gateway warms up."""
+WAIT_MS = 20_000
+"""How long one `agent.wait` waits."""
+GLANCE_MS = 500
+"""The same, where we only want to know how it stands."""
+OUTPUT_CHARS = 4000
+RECOVERY = "main_session_restart_recovery"
+"""What the Gateway names as the source of the message with which it resumes a turn."""
+
+SIGNS = {
+    "assistant": "token",
+    "command_output": "tool output",
+    "item": "progress",
+    "lifecycle": "turn",
+    "tool": "tool call",
+}
+"""Streams of `agent` events that only a living run writes."""
+
+CLOSING = {
+    "aborted": OutcomeKind.ABORTED,
+    "error": OutcomeKind.FAILED,
+    "final": OutcomeKind.SUCCEEDED,
+}
+"""States of the `chat` event that closes a run."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def _never() -> bool:
+    return False
+
+
+class OpenClawRunner:
+    """Runs pulses as turns of one agent of the Gateway, one session per agent of ours.
+
+    Args:
+        gateway: the link; whoever made the runner keeps it connected.
+        gateway_agent: the agent of the Gateway that owns the sessions.
+        prompt_injected: says whether the plugin puts the status text into the prompt.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        gateway_agent: str = "main",
+        prompt_injected: Callable[[], bool] = _never,
+    ) -> None:
+        self._gateway = gateway
+        self._gateway_agent = gateway_agent
+        self._prompt_injected = prompt_injected
+        self._unfinished: dict[str, _Run] = {}
+        """By session: runs that could not be stopped in time."""
+
+    @property
+    def name(self) -> str:
+        """Recorded with each pulse."""
+        return "openclaw"
+
+    async def open_session(self, order: PulseOrder) -> str:
+        """Make sure that the session exists, with its `cwd`; return the Gateway's id of it.
+
+        Raises:
+            Unavailable: the Gateway is away.
+            Invalid: it does not accept the agent or the folder.
+        """
+        if order.session_key in self._unfinished:
+            await self._stop(self._unfinished[order.session_key])
+        session = {
+            "agentId": self._gateway_agent,
+            "key": order.session_key,
+            "cwd": str(order.cwd),
+            "label": order.agent_id,
+        }
+        made = await self._gateway.call("sessions.create", session, timeout=SLOW_S)
+        return str(made.get("sessionId", ""))
+
+    async def run(self, order: PulseOrder, life: Life) -> Outcome:
+        """Run one turn; see the port."""
+        boot_id = self._gateway.boot_id
+        if boot_id is None:
+            return Outcome(OutcomeKind.NOT_STARTED, self._gateway.why_down or "")
+        run = _Run(order.session_key, order.pulse_id, boot_id)
+        await life.started(RunHandle(run_id=run.run_id, boot_id=boot_id))
+        if self._gateway.boot_id != boot_id:
+            return Outcome(OutcomeKind.NOT_STARTED, "the Gateway went away before the dispatch")
+        with self._gateway.watch(run.run_id, run.session_key) as updates:
+            async with self._stopped_unless_over(run):
+                return await self._dispatch(run, order) or await self._follow(run, life, updates)
+
+    async def recover(self, order: PulseOrder, handle: RunHandle, life: Life) -> Outcome:
+        """Follow the turn if it still runs, or find out how it ended; see the port.
+
+        Waits for the Gateway, if need be for ever: without it nobody knows.
+        """
+        if handle.run_id is None:
+            return Outcome(OutcomeKind.NOT_STARTED, "it was never dispatched")
+        run = _Run(order.session_key, handle.run_id, handle.boot_id or "", doubtful=True)
+        with self._gateway.watch(run.run_id, run.session_key) as updates:
+            async with self._stopped_unless_over(run):
+                return await self._follow(run, life, updates)
+
+    async def _dispatch(self, run: _Run, order: PulseOrder) -> Outcome | None:
+        """Hand the turn to the Gateway; return an outcome where it does not take it.
+
+        Asked again in the same life of the Gateway, the key makes it the same run.
+        """
+        while self._gateway.boot_id in (run.boot_id, None):
+            try:
+                # No deadline: what is late may still run.  Who gives up, cancels.
+                run.settle(await self._gateway.call("agent", self._turn(order), timeout=math.inf))
+            except ConnectionLost:
+                run.doubtful = True
+                await self._gateway.wait_connected()
+            except MissionError as refused:
+                if run.doubtful:
+                    return None
+                kind = OutcomeKind.NOT_STARTED if refused.retryable else OutcomeKind.FAILED
+                return Outcome(kind, refused.message)
+            else:
+                run.doubtful = False
+                return None
+        return None
+
+    def _turn(self, order: PulseOrder) -> dict[str, Any]:
+        turn = {
+            "message": order.prompt,
+            "sessionKey": order.session_key,
+            "idempotencyKey": order.pulse_id,
+            "timeout": max(1, math.ceil(order.timeout_s)),  # 0 would be no limit at all
+            "deliver": False,
+        }
+        if not self._prompt_injected():
+            turn["extraSystemPrompt"] = order.status_text
+        return turn
+
+    async def _follow(self, run: _Run, life: Life, updates: Watch) -> Outcome:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_collect, run, life, updates)
+            nursery.start_soon(self._reaching, self._look, run)
+            await run.over.wait()
+            if not run.forgotten:
+                with trio.move_on_after(GRACE_S):
+                    await run.settled.wait()
+            nursery.cancel_scope.cancel()
+        outcome = run.outcome()
+        if outcome is None:
+            return await self._reaching(self._conclude, run)
+        return outcome if run.settled.is_set() else await self._with_usage(run, outcome)
+
+    async def _reaching(self, step: Callable[[_Run], Awaitable[T]], run: _Run) -> T:
+        """Do *step*, again and again if the Gateway goes away meanwhile."""
+        while True:
+            await self._gateway.wait_connected()
+            try:
+                return await step(run)
+            except MissionError as error:
+                if not error.retryable:
+                    raise
+                await trio.sleep((error.retry_after_ms or RETRY_AFTER_MS) / 1000)
+
+    async def _look(self, run: _Run) -> None:
+        """Ask how *run* stands until that is known."""
+        while self._gateway.boot_id == run.boot_id:
+            wait_ms = GLANCE_MS if run.doubtful else WAIT_MS
+            if await self._has_ended(run, wait_ms):
+                return
+            if run.doubtful and not await self._tasks(run, "cli"):
+                break
+            run.doubtful = False
+        run.forget()
+
+    async def _has_ended(self, run: _Run, wait_ms: int) -> bool:
+        asked = {"runId": run.run_id, "timeoutMs": wait_ms}
+        answer = await self._gateway.call("agent.wait", asked, timeout=SLOW_S)
+        if "endedAt" in answer:  # without it, "timeout" is no news of the run
+            run.end(answer)
+        return run.over.is_set()
+
+    async def _tasks(self, run: _Run, kind: str) -> list[str]:
+        """The active tasks of the run (`cli`), or the commands its session left (`exec`)."""
+        asked = {"sessionKey": run.session_key, "status": ["queued", "running"]}
+        answer = await self._gateway.call("tasks.list", asked, timeout=SLOW_S)
+        tasks = [task for task in _records(answer, "tasks") if task.get("kind") == kind]
+        if kind == "cli":
+            tasks = [task for task in tasks if task.get("runId") == run.run_id]
+        return [str(task.get("taskId")) for task in tasks]
+
+    async def _conclude(self, run: _Run) -> Outcome:
+        """Find out from the transcript how a run ended that the Gateway does not know."""
+        crashed = self._gateway.boot_id != run.boot_id
+        turn = await self._read(run)
+        outcome = turn.outcome()
+        if outcome is not None:
+            return outcome
+        if not crashed:
+            await self._abort(run)
+            return turn.lost("the Gateway does not remember how it ended")
+        await self._gateway.call("sessions.reset", {"key": run.session_key}, timeout=SLOW_S)
+        return turn.lost("the Gateway ended in mid-turn; the session was reset")
+
+    async def _read(self, run: _Run) -> Transcript:
+        asked = {"sessionKey": run.session_key, "limit": Transcript.LIMIT}
+        history = await self._gateway.call("chat.history", asked, timeout=SLOW_S)
+        return Transcript.of(history, run.run_id)
+
+    async def _with_usage(self, run: _Run, outcome: Outcome) -> Outcome:
+        """Add what the transcript tells of the cost; it is no reason to fail."""
+        try:
+            turn = await self._read(run)
+        except MissionError:
+            return outcome
+        return attrs.evolve(outcome, tokens=turn.tokens, cost_usd=turn.cost_usd)
+
+    @asynccontextmanager
+    async def _stopped_unless_over(self, run: _Run) -> AsyncIterator[None]:
+        """Leave nothing running where the block is cancelled or fails."""
+        try:
+            yield
+        except BaseException:
+            self._unfinished[run.session_key] = run
+            with trio.move_on_after(ABORT_TIMEOUT_S, shield=True), suppress(MissionError):
+                await self._reaching(self._stop, run)
+            if run.session_key in self._unfinished:
+                log.warning("run %s could not be stopped yet", run.run_id)
+            raise
+
+    async def _stop(self, run: _Run) -> None:
+        """Stop *run*, and prove it."""
+        if self._gateway.boot_id == run.boot_id:
+            await self._abort(run)
+        else:
+            await self._conclude(run)
+        self._unfinished.pop(run.session_key, None)
+
+    async def _abort(self, run: _Run) -> None:
+        """Abort *run* in the life of the Gateway that took it, with the commands it left."""
+        active = True
+        while active:
+            asked = {"key": run.session_key, "runId": run.run_id}
+            await self._gateway.call("sessions.abort", asked)
+            active = not await self._has_ended(run, GLANCE_MS) and bool(
+                await self._tasks(run, "cli")
+            )
+        for task_id in await self._tasks(run, "exec"):
+            await self._gateway.call("tasks.cancel", {"taskId": task_id, "reason": "aborted"})
+
+
+@attrs.define
+class _Run:
+    """What is known of one run while it is followed."""
+
+    session_key: str
+    run_id: str
+    boot_id: str
+    doubtful: bool = False
+    """Whether it is open that this life of the Gateway has heard of it."""
+    over: trio.Event = attrs.field(factory=trio.Event, init=False)
+    settled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    forgotten: bool = attrs.field(default=False, init=False)
+    _end: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+    _closing: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+
+    def settle(self, payload: Mapping[str, Any], error: WireError | None = None) -> None:
+        """Take the second answer to `agent`, the best that there is; ignore its first."""
+        if error is not None:
+            status = "refused" if is_transient(error) else "error"
+            payload = {"status": status, "error": error.message}
+        elif "result" not in payload and "summary" not in payload:
+            return
+        self._end = payload
+        self.settled.set()
+        self.over.set()
+
+    def end(self, payload: Mapping[str, Any]) -> None:
+        """Take the answer of `agent.wait`."""
+        self._end = self._end or payload
+        self.over.set()
+
+    def close(self, payload: Mapping[str, Any]) -> None:
+        """Take the `chat` event that closes the run."""
+        self._closing = payload
+        self.over.set()
+
+    def forget(self) -> None:
+        """Nothing will come any more: the transcript has to tell."""
+        self.forgotten = True
+        self.over.set()
+
+    def outcome(self) -> Outcome | None:
+        """How it ended, by the best of what came; None if only the transcript can tell."""
+        if self._end is not None:
+            return outcome_of(self._end)
+        return None if self._closing is None else closing_outcome_of(self._closing)
+
+
+async def _collect(run: _Run, life: Life, updates: Watch) -> None:
+    """Take in what the Gateway tells of *run*, until cancelled."""
+    async for update in updates:
+        match update:
+            case Settled(payload=payload, error=error):
+                run.settle(payload, error)
+            case Event(name="agent", payload={"runId": run.run_id, "stream": str(stream)}):
+                if stream in SIGNS:
+                    life.sign(SIGNS[stream])
+            case Event(name="chat", payload={"runId": run.run_id, "state": str(state)} as payload):
+                if state in CLOSING:
+                    run.close(payload)
+            case Event() | Gap():
+                pass  # others' events; what a gap hid, `_look` finds out
+
+
+@attrs.frozen
+class Transcript:
+    """What a session's transcript tells of one run."""
+
+    LIMIT: ClassVar = 1000
+    """Rows that the Gateway gives at most; a run that we reconcile is among the last."""
+
+    exists: bool
+    """Whether the Gateway knows the session."""
+    whole: bool
+    """Whether all of it was read."""
+    begun: bool
+    """Whether the turn was taken: its user message is there."""
+    rows: tuple[Mapping[str, Any], ...]
+    """What was said in it, the Gateway's own continuation of it included."""
+
+    @classmethod
+    def of(cls, history: Mapping[str, Any], run_id: str) -> Transcript:
+        """Read the answer of `chat.history`."""
+        begun, rows = False, list[Mapping[str, Any]]()
+        for row in _records(history, "messages"):
+            if begun and row.get("role") == "user" and not _is_recovery(row):
+                break
+            begun = begun or row.get("idempotencyKey") == f"{run_id}:user"
+            if begun and row.get("role") == "assistant":
+                rows.append(row)
+        exists, whole = bool(history.get("sessionId")), history.get("hasMore") is not True
+        return cls(exists, whole, begun, tuple(rows))
+
+    @property
+    def tokens(self) -> int | None:
+        """Of all model calls of the run, as the Gateway counts them."""
+        return sum(_whole(_part(row, "usage").get("totalTokens")) for row in self.rows) or None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """By the prices in the Gateway's settings."""
+        costs = (_part(_part(row, "usage"), "cost").get("total") for row in self.rows)
+        return sum(_number(cost) for cost in costs) if self.tokens else None
+
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None where it is interrupted, or still runs."""
+        if not self.exists:
+            return self.lost("the Gateway lost the session")
+        if not self.begun and self.whole:
+            return Outcome(OutcomeKind.NOT_STARTED, "the Gateway never began it")
+        last = self.rows[-1] if self.rows else {}
+        kind = _KIND_BY_STOP.get(str(last.get("stopReason")))
+        if kind is None:
+            return None
+        if _part(last, "openclawAbort"):
+            kind = OutcomeKind.ABORTED
+        return self._ended(kind, str(last.get("errorMessage") or ""))
+
+    def lost(self, why: str) -> Outcome:
+        """The outcome of a run of which nobody can say how it ended."""
+        return self._ended(OutcomeKind.LOST, why)
+
+    def _ended(self, kind: OutcomeKind, detail: str) -> Outcome:
+        said = "\n".join(_said(row) for row in self.rows)
+        return Outcome(kind, detail, said[-OUTPUT_CHARS:], self.tokens, self.cost_usd)
+
+
+_KIND_BY_STOP = {
+    "aborted": OutcomeKind.ABORTED,
+    "error": OutcomeKind.FAILED,
+    "length": OutcomeKind.SUCCEEDED,
+    "stop": OutcomeKind.SUCCEEDED,
+}
+
+
+def outcome_of(end: Mapping[str, Any]) -> Outcome:
+    """Read the second answer to `agent`, or the answer of `agent.wait`."""
+    result = _part(end, "result")
+    meta = _part(result, "meta")
+    agent = _part(meta, "agentMeta")
+    payloads = [p for p in _records(result, "payloads") if p.get("isError") is not True]
+    output = "\n".join(str(p.get("text") or "") for p in payloads)
+    output = output or str(_part(end, "terminalReply").get("text") or "")
+    detail = end.get("error") or _part(meta, "error").get("message") or end.get("summary")
+    kind = _kind_of(end)
+    return Outcome(
+        kind,
+        "" if kind is OutcomeKind.SUCCEEDED else str(detail or kind.value),
+        output[-OUTPUT_CHARS:],
+        _whole(_part(agent, "usage").get("total")) or None,
+        _number(agent.get("costUsd")) if "costUsd" in agent else None,
+    )
+
+
+def closing_outcome_of(chat: Mapping[str, Any]) -> Outcome:
+    """Read the `chat` event that closes a run."""
+    said = _said(_part(chat, "message"))
+    return Outcome(
+        CLOSING[chat["state"]], str(chat.get("errorMessage") or ""), said[-OUTPUT_CHARS:]
+    )
+
+
+def _kind_of(end: Mapping[str, Any]) -> OutcomeKind:
+    match end.get("status"), end.get("stopReason"):
+        case "ok", _:
+            return OutcomeKind.SUCCEEDED
+        case _, "rpc" | "restart":  # somebody aborted the run, or reset the session
+            return OutcomeKind.ABORTED
+        case "timeout", _:
+            return OutcomeKind.TIMED_OUT
+        case "refused", _:
+            return OutcomeKind.NOT_STARTED
+        case _:
+            return OutcomeKind.FAILED
+
+
+def _is_recovery(row: Mapping[str, Any]) -> bool:
+    return _part(row, "provenance").get("sourceTool") == RECOVERY
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    parts = [p for p in _records(message, "content") if p.get("type") == "text"]
+    return "\n".join(str(p.get("text") or "") for p in parts)
+
+
+def _records(answer: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    value = answer.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = answer.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else 0.0

@@ -1,0 +1,183 @@
+"""The sidecar's side of the plugin: operators' calls, agents' tools, status texts, events.
+
+The plugin says who calls; it is believed because it has proved by the token that it is the
+plugin.  What an agent is, is told by the session it runs in, never by what it says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Any
+
+import attrs
+import trio
+
+from ..actors import FEED, AgentIdentity, Mission, Subscribe, brief
+from ..storage import Change, Forbidden, Invalid, MissionError, NotFound, Unauthenticated
+from . import _jsonrpc as jsonrpc
+from . import _rpc as rpc
+from ._callers import Caller, Doorkeeper, of_agent, of_gateway_scopes
+from ._tools import TOOLS
+from ._wire import PUBLISHED, event_to_wire
+
+PROTOCOL = 1
+SUBPROTOCOL = "mission-bridge.v1"
+HELLO_WITHIN_S = 10.0
+SILENT_AFTER_S = 15.0
+"""The plugin pings every 5 s; one that is silent for three of these has gone."""
+
+CODE_BAD_TOKEN = 4401
+CODE_BAD_PROTOCOL = 4400
+MAX_RECORD_CHARS = 16_000
+"""The Gateway bounds what an event may hold; a larger record is left out, to be read again."""
+
+
+@attrs.define
+class PluginLinks:
+    """Which plugins are connected now."""
+
+    connected: int = 0
+    with_hooks: int = 0
+
+    @property
+    def injects_prompt(self) -> bool:
+        """Whether status texts reach agents through the plugin's hook."""
+        return self.with_hooks > 0
+
+
+class BridgeRefused(Exception):
+    """The plugin did not get in; `args` are the close code and the answer."""
+
+
+class PluginBridge:
+    """One connection of a plugin."""
+
+    def __init__(self, mission: Mission, doorkeeper: Doorkeeper, links: PluginLinks) -> None:
+        self._mission = mission
+        self._doorkeeper = doorkeeper
+        self._links = links
+
+    async def serve(
+        self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Talk to a plugin until it goes, is silent for too long, or is refused.
+
+        Raises:
+            BridgeRefused: its first message was no good hello.
+            trio.TooSlowError: it was silent.
+        """
+        with trio.fail_after(HELLO_WITHIN_S):
+            hello = await receive()
+        hooks, answer = self._greet(hello)
+        await send(answer)
+        self._links.connected += 1
+        self._links.with_hooks += hooks
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell_events, send)
+                while True:
+                    with trio.fail_after(SILENT_AFTER_S):
+                        text = await receive()
+                    nursery.start_soon(self._handle, text, send)
+        finally:
+            self._links.connected -= 1
+            self._links.with_hooks -= hooks
+
+    def _greet(self, text: str) -> tuple[bool, str]:
+        (item,) = jsonrpc.parse(text).items[:1]
+        if not isinstance(item, jsonrpc.Call) or item.method != "bridge.hello":
+            raise BridgeRefused(CODE_BAD_PROTOCOL, None)
+        if not self._doorkeeper.is_operator(str(item.params.get("token", ""))):
+            error = Unauthenticated("wrong token: check tokenFile in the plugin's configuration")
+            raise BridgeRefused(CODE_BAD_TOKEN, _failed(item.id, error))
+        if item.params.get("protocol") != PROTOCOL:
+            ours = version("openclaw-mission-control")
+            error = Invalid(
+                f"this sidecar ({ours}) speaks bridge protocol {PROTOCOL}, the plugin"
+                f" {item.params.get('protocol')}: run mission-control install-plugin again"
+            )
+            raise BridgeRefused(CODE_BAD_PROTOCOL, _failed(item.id, error))
+        result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
+        return item.params.get("hooks") is True, jsonrpc.dump(jsonrpc.success(item.id, result))
+
+    async def _handle(self, text: str, send: Callable[[str], Awaitable[None]]) -> None:
+        for item in jsonrpc.parse(text).items:
+            if isinstance(item, jsonrpc.Call) and item.wants_answer:
+                await send(jsonrpc.dump(await self._answer(item)))
+
+    async def _answer(self, request: jsonrpc.Call) -> dict[str, Any]:
+        try:
+            match request.method:
+                case "bridge.ping":
+                    return jsonrpc.success(request.id, {})
+                case "pulse.get":
+                    return jsonrpc.success(request.id, self._status_text(request.params))
+                case "tool.call":
+                    return await self._tool(request)
+                case _:
+                    return await self._operator_call(request)
+        except MissionError as refusal:
+            return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+
+    async def _operator_call(self, request: jsonrpc.Call) -> dict[str, Any]:
+        caller = request.params.get("caller") or {}
+        name = f"gateway:{caller.get('clientId') or 'operator'}"
+        operator = of_gateway_scopes(name, [str(scope) for scope in caller.get("scopes") or []])
+        inner = jsonrpc.Call(request.method, dict(request.params.get("params") or {}), request.id)
+        return await rpc.answer(self._mission, operator, inner)
+
+    async def _tool(self, request: jsonrpc.Call) -> dict[str, Any]:
+        tool = TOOLS.get(str(request.params.get("tool")))
+        if tool is None:
+            raise NotFound(f"there is no tool {request.params.get('tool')!r}")
+        agent = self._agent(dict(request.params.get("caller") or {}))
+        method, params = tool.translate(dict(request.params.get("args") or {}))
+        reply = await rpc.answer(self._mission, agent, jsonrpc.Call(method, params, request.id))
+        if "error" in reply:
+            return reply
+        text = json.dumps(reply["result"], ensure_ascii=False)
+        return jsonrpc.success(request.id, {"text": text, "details": reply["result"]})
+
+    def _agent(self, caller: dict[str, Any]) -> Caller:
+        agent_id = self._mission.reads.agent_of_session(str(caller.get("sessionKey", "")))
+        if agent_id is None:
+            raise Forbidden(
+                "this conversation is not a Mission Control session: only agents at work in a"
+                " project may use this tool"
+            )
+        identity = self._mission.tokens.of_agent(agent_id)
+        if identity is None:
+            agent = self._mission.reads.agent(agent_id)
+            identity = AgentIdentity(agent_id, agent.project_id, "", agent.current_task_id)
+        return of_agent(identity)
+
+    def _status_text(self, params: dict[str, Any]) -> dict[str, Any]:
+        agent_id = self._mission.reads.agent_of_session(str(params.get("sessionKey", "")))
+        pulse = self._mission.reads.open_pulse(agent_id) if agent_id is not None else None
+        if agent_id is None or pulse is None:
+            return {"text": None}
+        agent = self._mission.reads.agent(agent_id)
+        return {"text": brief(self._mission, agent, pulse).status_text}
+
+    async def _tell_events(self, send: Callable[[str], Awaitable[None]]) -> None:
+        subscription = await self._mission.ask(FEED, Subscribe())
+        epoch = self._mission.reads.epoch()
+        async with subscription:
+            async for change in subscription:
+                if change.kind in PUBLISHED:
+                    await send(jsonrpc.dump(_event(change, epoch)))
+
+
+def _event(change: Change, epoch: str) -> dict[str, Any]:
+    payload = event_to_wire(change, epoch)
+    if change.after is not None and len(change.after) > MAX_RECORD_CHARS:
+        payload["record"] = None
+    return jsonrpc.notification(
+        "event", {"event": change.kind, "payload": payload, "scope": "operator.read"}
+    )
+
+
+def _failed(id_: jsonrpc.Id, error: MissionError) -> str:
+    return jsonrpc.dump({"jsonrpc": "2.0", "id": id_, "error": error.to_wire()})

@@ -1,0 +1,150 @@
+"""One JSON-RPC conversation: calls in, answers and events out, over whatever carries text."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+
+from ..actors import FEED, Mission, Subscribe, Subscription
+from ..storage import Change, Internal, Invalid, MissionError
+from . import _jsonrpc as jsonrpc
+from ._callers import Caller
+from ._params import structure
+from ._table import METHODS, call
+from ._wire import PUBLISHED, cursor, event_to_wire
+
+log = logging.getLogger("mission_control.rpc")
+
+Send = Callable[[str], Awaitable[None]]
+
+MAX_CONCURRENT = 64
+"""Calls of one connection that run at once; further ones wait."""
+
+CODE_LAGGED = 4408
+"""WebSocket close code: the client was too slow; it resumes from its last cursor."""
+
+
+@attrs.frozen
+class SubscribeParams:
+    """Parameters of `mission.subscribe`."""
+
+    since: str | None = None
+    project_id: str | None = None
+
+
+async def answer(mission: Mission, caller: Caller, request: jsonrpc.Call) -> dict[str, Any]:
+    """Make one call and return its answer, whatever happens.
+
+    A bug of ours is logged under an id that the answer carries; it never ends the conversation.
+    """
+    try:
+        if request.method not in METHODS:
+            message = f"there is no method {request.method!r}"
+            return jsonrpc.failure(request.id, jsonrpc.METHOD_NOT_FOUND, message)
+        result = await call(mission, caller, request.method, dict(request.params))
+    except MissionError as refusal:
+        return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+    except Exception:  # a client must get an answer, and its neighbours must not notice
+        incident = secrets.token_hex(4)
+        log.exception("incident %s: %s failed", incident, request.method)
+        error = Internal(f"a bug of ours; the log has it as incident {incident}", incident=incident)
+        return {"jsonrpc": "2.0", "id": request.id, "error": error.to_wire()}
+    return jsonrpc.success(request.id, result)
+
+
+async def answer_text(mission: Mission, caller: Caller, text: str | bytes) -> str | None:
+    """Answer one text, one call after the other; None where nothing wants an answer."""
+    incoming = jsonrpc.parse(text)
+    answers = []
+    for item in incoming.items:
+        if isinstance(item, jsonrpc.Malformed):
+            answers.append(item.answer)
+            continue
+        reply = await answer(mission, caller, item)
+        if item.wants_answer:
+            answers.append(reply)
+    if not answers:
+        return None
+    return jsonrpc.dump(answers if incoming.batch else answers[0])
+
+
+class Conversation:
+    """A connection that may subscribe.  Calls run side by side; answers come as they are ready."""
+
+    def __init__(self, mission: Mission, caller: Caller, send: Send) -> None:
+        self._mission = mission
+        self._caller = caller
+        self._send = send
+        self._places = trio.Semaphore(MAX_CONCURRENT)
+
+    async def receive(self, text: str | bytes, nursery: trio.Nursery) -> None:
+        """Take one text; its answer is sent from a task in *nursery*.
+
+        Returns when there is room for another, so a client that floods is slowed.
+        """
+        await self._places.acquire()
+        nursery.start_soon(self._handle, text, nursery)
+
+    async def _handle(self, text: str | bytes, nursery: trio.Nursery) -> None:
+        try:
+            incoming = jsonrpc.parse(text)
+            first = incoming.items[0]
+            if isinstance(first, jsonrpc.Call) and first.method == "mission.subscribe":
+                await self._subscribe(first, nursery)
+                return
+            reply = await answer_text(self._mission, self._caller, text)
+            if reply is not None:
+                await self._send(reply)
+        finally:
+            self._places.release()
+
+    async def _subscribe(self, request: jsonrpc.Call, nursery: trio.Nursery) -> None:
+        try:
+            params = structure(dict(request.params), SubscribeParams)
+            project_id = self._visible(params.project_id)
+            subscription, resync = await self._begin(params.since)
+        except MissionError as refusal:
+            error = {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+            await self._send(jsonrpc.dump(error))
+            return
+        epoch = self._mission.reads.epoch()
+        result = {"cursor": cursor(epoch, subscription.cursor), "resync": resync}
+        await self._send(jsonrpc.dump(jsonrpc.success(request.id, result)))
+        nursery.start_soon(self._tell, subscription, project_id, epoch)
+
+    def _visible(self, project_id: str | None) -> str | None:
+        if self._caller.identity is not None:
+            project_id = project_id or self._caller.identity.project_id
+        if project_id is not None:
+            self._caller.require_project(project_id)
+            self._mission.reads.project(project_id)
+        return project_id
+
+    async def _begin(self, since: str | None) -> tuple[Subscription, bool]:
+        after, resync = None, False
+        if since is not None:
+            epoch, _, number = since.rpartition(".")
+            if not number.isdigit():
+                raise Invalid("since must be a cursor that an answer or event gave", field="since")
+            known = epoch == self._mission.reads.epoch()
+            resync = not known or int(number) > self._mission.reads.last_seq()
+            after = None if resync else int(number)
+        return await self._mission.ask(FEED, Subscribe(after)), resync
+
+    async def _tell(self, subscription: Subscription, project_id: str | None, epoch: str) -> None:
+        async with subscription:
+            async for change in subscription:
+                if self._concerns(change, project_id):
+                    event = jsonrpc.notification(
+                        f"mission.{change.kind}", event_to_wire(change, epoch)
+                    )
+                    await self._send(jsonrpc.dump(event))
+
+    @staticmethod
+    def _concerns(change: Change, project_id: str | None) -> bool:
+        return change.kind in PUBLISHED and project_id in (None, change.project_id)

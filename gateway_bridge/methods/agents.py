@@ -1,0 +1,214 @@
+"""`mission.agent.*`: souls at work."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from ...actors import Kill, Wake, pulse_name, roster_changed
+from ...storage import Agent, AgentStatus, Invalid, replace_file
+from ...storage.commands import (
+    CreateAgent,
+    DestroyAgent,
+    InstallSoul,
+    SendMessage,
+    SetAgentStatus,
+    check_soul_name,
+)
+from .._callers import Access
+from .._table import Request, method
+from .._wire import to_wire
+
+
+@attrs.frozen
+class CreateParams:
+    """Parameters of `mission.agent.create`: *instance_id*, or *soul* and *project_id*."""
+
+    instance_id: str | None = None
+    soul: str | None = None
+    project_id: str | None = None
+    soul_text: str | None = None
+    """The persona; installed as SOUL.md where it is new."""
+    interval_s: float | None = None
+    timeout_s: float | None = None
+    max_retries: int | None = None
+    command: tuple[str, ...] = ()
+    gateway_agent: str = ""
+
+
+@attrs.frozen
+class AgentParams:
+    """Parameters that name an agent."""
+
+    instance_id: str
+
+
+@attrs.frozen
+class ListParams:
+    """Parameters of `mission.agent.list`."""
+
+    project_id: str | None = None
+
+
+@attrs.frozen
+class MessageParams:
+    """Parameters of `mission.agent.message`."""
+
+    instance_id: str
+    text: str
+
+
+@attrs.frozen
+class StateParams:
+    """Parameters of `mission.agent.sync` and `set_state`."""
+
+    instance_id: str
+    status: AgentStatus
+    current_task_id: str | None = None
+
+
+@attrs.frozen
+class KillParams:
+    """Parameters of `mission.agent.kill`."""
+
+    instance_id: str
+    reason: str = "an operator ended it"
+
+
+def _names(params: CreateParams) -> tuple[str, str]:
+    if params.instance_id is not None:
+        soul, colon, project_id = params.instance_id.partition(":")
+        if not colon:
+            raise Invalid("instance_id must be <soul>:<project>", field="instance_id")
+        return soul, project_id
+    if params.soul is None or params.project_id is None:
+        raise Invalid("give instance_id, or soul and project_id", field="soul")
+    return params.soul, params.project_id
+
+
+def _answer(agent: Agent) -> dict[str, Any]:
+    return {"instance_id": agent.id, "agent": to_wire(agent)}
+
+
+@method("mission.agent.create", CreateParams, Access.WRITE)
+async def create(request: Request[CreateParams]) -> dict[str, Any]:
+    """Put a soul to work in a project."""
+    mission, params = request.mission, request.params
+    soul, project_id = _names(params)
+    check_soul_name(soul)
+    mission.reads.project(project_id)
+    sha256 = await trio.to_thread.run_sync(
+        _install, mission.home.soul(soul), params.soul_text, f"You are {soul}.\n"
+    )
+    await mission.store.write(InstallSoul(soul, sha256), by=request.caller.name)
+    settings = mission.settings
+    command = CreateAgent(
+        project_id,
+        soul,
+        settings.interval_s if params.interval_s is None else params.interval_s,
+        settings.timeout_s if params.timeout_s is None else params.timeout_s,
+        settings.max_retries if params.max_retries is None else params.max_retries,
+        params.command,
+        params.gateway_agent,
+    )
+    agent = await request.commit(project_id, command)
+    await roster_changed(mission, project_id)
+    return _answer(agent)
+
+
+def _install(path: Path, text: str | None, default: str) -> str:
+    """Write SOUL.md if *text* is new, or if there is none; return its checksum."""
+    if text is None and not path.exists():
+        text = default
+    if text is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text, mode=0o644)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@method("mission.agent.destroy", AgentParams, Access.WRITE)
+async def destroy(request: Request[AgentParams]) -> dict[str, Any]:
+    """Take an agent out of its project."""
+    mission = request.mission
+    agent = mission.reads.agent(request.params.instance_id)
+    gone = await request.commit(agent.project_id, DestroyAgent(agent.id))
+    await roster_changed(mission, agent.project_id)
+    return _answer(gone)
+
+
+@method("mission.agent.list", ListParams, Access.READ, agents=True)
+async def list_(request: Request[ListParams]) -> dict[str, Any]:
+    """List the agents of one project, or of all."""
+    project_id = request.params.project_id
+    if project_id is not None:
+        request.caller.require_project(project_id)
+        request.mission.reads.project(project_id)
+    return {"agents": [to_wire(agent) for agent in request.mission.reads.agents(project_id)]}
+
+
+@method("mission.agent.get_state", AgentParams, Access.READ)
+async def get_state(request: Request[AgentParams]) -> dict[str, Any]:
+    """Show one agent, its session and the attempt that runs."""
+    reads = request.mission.reads
+    agent = reads.agent(request.params.instance_id)
+    session, pulse = reads.session(agent.id), reads.open_pulse(agent.id)
+    return _answer(agent) | {
+        "session": to_wire(session) if session else None,
+        "pulse": to_wire(pulse) if pulse else None,
+    }
+
+
+@method("mission.agent.set_state", StateParams, Access.WRITE, "mission.agent.sync")
+async def set_state(request: Request[StateParams]) -> dict[str, Any]:
+    """Say what an agent is about."""
+    params = request.params
+    return await _set(request, params.instance_id, params.status, params.current_task_id)
+
+
+@method("mission.agent.pause", AgentParams, Access.WRITE)
+async def pause(request: Request[AgentParams]) -> dict[str, Any]:
+    """Give an agent no further pulses; the one that runs goes on to its end."""
+    return await _set(request, request.params.instance_id, AgentStatus.PAUSED)
+
+
+@method("mission.agent.resume", AgentParams, Access.WRITE)
+async def resume(request: Request[AgentParams]) -> dict[str, Any]:
+    """Let a paused or failed agent go on."""
+    return await _set(request, request.params.instance_id, AgentStatus.IDLE)
+
+
+async def _set(
+    request: Request[Any], agent_id: str, status: AgentStatus, task_id: str | None = None
+) -> dict[str, Any]:
+    agent = request.mission.reads.agent(agent_id)
+    command = SetAgentStatus(agent_id, status, task_id)
+    return _answer(await request.commit(agent.project_id, command))
+
+
+@method("mission.agent.trigger", AgentParams, Access.WRITE)
+async def trigger(request: Request[AgentParams]) -> dict[str, Any]:
+    """Run a pulse of an agent now."""
+    agent = request.mission.reads.agent(request.params.instance_id)
+    request.mission.find(pulse_name(agent.id)).tell(Wake(triggered=True))
+    return _answer(agent)
+
+
+@method("mission.agent.kill", KillParams, Access.WRITE)
+async def kill(request: Request[KillParams]) -> dict[str, Any]:
+    """Abort the attempt that an agent makes now; its task goes back to the backlog."""
+    agent = request.mission.reads.agent(request.params.instance_id)
+    request.mission.find(pulse_name(agent.id)).tell(Kill(request.params.reason))
+    return _answer(agent)
+
+
+@method("mission.agent.message", MessageParams, Access.WRITE, agents=True)
+async def message(request: Request[MessageParams]) -> dict[str, Any]:
+    """Leave a note for an agent; it is shown at its next pulse."""
+    params = request.params
+    agent = request.mission.reads.agent(params.instance_id)
+    sent = await request.commit(agent.project_id, SendMessage(agent.id, params.text))
+    return {"message_id": sent.id, "message": to_wire(sent)}

@@ -1,0 +1,53 @@
+"""`mission.help.*`: the human's side of a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ...storage import HelpRequest, HelpState, TaskStatus
+from ...storage.commands import AnswerHelp
+from .._callers import Access
+from .._table import Request, method
+from .._wire import to_wire
+
+
+@attrs.frozen
+class ListParams:
+    """Parameters of `mission.help.list`."""
+
+    project_id: str | None = None
+    state: HelpState = HelpState.OPEN
+
+
+@attrs.frozen
+class AnswerParams:
+    """Parameters of `mission.help.answer`."""
+
+    help_id: str
+    answer: str
+    new_status: TaskStatus = TaskStatus.IN_PROGRESS
+
+
+def _answer(request: HelpRequest) -> dict[str, Any]:
+    return {"help_id": request.id, "help_request": to_wire(request)}
+
+
+@method("mission.help.list", ListParams, Access.READ)
+async def list_(request: Request[ListParams]) -> dict[str, Any]:
+    """List the questions that wait for an answer."""
+    params = request.params
+    found = request.mission.reads.help_requests(
+        project_id=params.project_id, state=params.state.value
+    )
+    return {"help_requests": [to_wire(each) for each in found]}
+
+
+@method("mission.help.answer", AnswerParams, Access.WRITE)
+async def answer(request: Request[AnswerParams]) -> dict[str, Any]:
+    """Answer a question: its task goes on."""
+    params = request.params
+    asked = request.mission.reads.help_request(params.help_id)
+    command = AnswerHelp(params.help_id, params.answer, params.new_status)
+    return _answer(await request.commit(asked.project_id, command))

@@ -1,0 +1,103 @@
+"""`mission.project.*`: boards and their folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ...actors import ORCHESTRATOR, EnsureProject
+from ...storage import Project, ProjectState
+from ...storage.commands import InitProject, RenameProject, SetProjectState
+from .._callers import Access
+from .._table import Request, method
+from .._wire import to_wire
+
+
+@attrs.frozen
+class InitParams:
+    """Parameters of `mission.project.init`."""
+
+    project_name: str
+    base_id: str | None = None
+
+
+@attrs.frozen
+class NoParams:
+    """Of methods that take none."""
+
+
+@attrs.frozen
+class ProjectParams:
+    """Parameters that name a project."""
+
+    project_id: str
+
+
+@attrs.frozen
+class RenameParams:
+    """Parameters of `mission.project.rename`."""
+
+    project_id: str
+    project_name: str
+
+
+def _answer(project: Project) -> dict[str, Any]:
+    return {"project_id": project.id, "project": to_wire(project)}
+
+
+@method("mission.project.init", InitParams, Access.WRITE)
+async def init(request: Request[InitParams]) -> dict[str, Any]:
+    """Begin a project, from nothing or with the rules and agents of another."""
+    mission, params = request.mission, request.params
+    command = InitProject(params.project_name, params.base_id, _foreign_folders(request))
+    project = await mission.store.write(command, by=request.caller.name, key=request.key)
+    await mission.ask(ORCHESTRATOR, EnsureProject(project.id))
+    return _answer(project)
+
+
+def _foreign_folders(request: Request[Any]) -> tuple[str, ...]:
+    """Folders whose project is gone: their names are not given again."""
+    known = {project.id for project in request.mission.reads.projects()}
+    return tuple(name for name in request.mission.home.taken() if name not in known)
+
+
+@method("mission.project.list", NoParams, Access.READ)
+async def list_(request: Request[NoParams]) -> dict[str, Any]:
+    """List all projects."""
+    return {"projects": [to_wire(project) for project in request.mission.reads.projects()]}
+
+
+@method("mission.project.get", ProjectParams, Access.READ, agents=True)
+async def get(request: Request[ProjectParams]) -> dict[str, Any]:
+    """Show one project."""
+    request.caller.require_project(request.params.project_id)
+    return _answer(request.mission.reads.project(request.params.project_id))
+
+
+@method("mission.project.rename", RenameParams, Access.WRITE)
+async def rename(request: Request[RenameParams]) -> dict[str, Any]:
+    """Change what a project is called."""
+    params = request.params
+    command = RenameProject(params.project_id, params.project_name)
+    return _answer(await request.commit(params.project_id, command))
+
+
+@method("mission.project.archive", ProjectParams, Access.WRITE)
+async def archive(request: Request[ProjectParams]) -> dict[str, Any]:
+    """Stop a project's agents and put it away."""
+    return await _set_state(request, ProjectState.ARCHIVED)
+
+
+@method("mission.project.restore", ProjectParams, Access.WRITE)
+async def restore(request: Request[ProjectParams]) -> dict[str, Any]:
+    """Bring an archived project back."""
+    return await _set_state(request, ProjectState.ACTIVE)
+
+
+async def _set_state(request: Request[ProjectParams], state: ProjectState) -> dict[str, Any]:
+    mission, project_id = request.mission, request.params.project_id
+    command = SetProjectState(project_id, state)
+    project = await mission.store.write(command, by=request.caller.name, key=request.key)
+    await mission.ask(ORCHESTRATOR, EnsureProject(project_id))
+    return _answer(project)

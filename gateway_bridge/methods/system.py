@@ -1,0 +1,92 @@
+"""`mission.system.*` and `mission.event.list`: looking inside."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import attrs
+
+from ...actors import SLOTS, HowFull
+from ...storage import Invalid
+from ...supervisor import TreeNode
+from .._callers import Access
+from .._table import Request, method
+from .._wire import cursor, to_wire
+from .projects import NoParams
+
+MAX_EVENTS = 500
+
+
+@attrs.frozen
+class EventParams:
+    """Parameters of `mission.event.list`: of one task, or of one project."""
+
+    task_id: str | None = None
+    project_id: str | None = None
+    limit: int = 50
+
+
+@method("mission.event.list", EventParams, Access.READ, agents=True)
+async def events(request: Request[EventParams]) -> dict[str, Any]:
+    """List the newest thoughts of a task or a project, oldest first."""
+    params, reads = request.params, request.mission.reads
+    if not 1 <= params.limit <= MAX_EVENTS:
+        raise Invalid(f"limit must be 1 to {MAX_EVENTS}, not {params.limit}", field="limit")
+    if params.task_id is not None:
+        request.caller.require_project(reads.task(params.task_id).project_id)
+    elif params.project_id is not None:
+        request.caller.require_project(reads.project(params.project_id).id)
+    else:
+        raise Invalid("give task_id or project_id", field="task_id")
+    found = reads.events(task_id=params.task_id, project_id=params.project_id, limit=params.limit)
+    return {"events": [to_wire(event) for event in found]}
+
+
+@method("mission.system.health", NoParams, Access.READ, agents=True)
+async def health(request: Request[NoParams]) -> dict[str, Any]:
+    """Tell whether pulses can be run, and why not."""
+    away = request.mission.runner.away
+    return {
+        "ok": away is None,
+        "runner": request.mission.runner.name,
+        "away": away,
+        "version": version("openclaw-mission-control"),
+    }
+
+
+@method("mission.system.status", NoParams, Access.READ)
+async def status(request: Request[NoParams]) -> dict[str, Any]:
+    """Count what there is, and name the agents whose pulses run now."""
+    mission = request.mission
+    agents = mission.reads.agents()
+    return {
+        "home": str(mission.home.path),
+        "runner": mission.runner.name,
+        "away": mission.runner.away,
+        "projects": len(mission.reads.projects()),
+        "agents": len(agents),
+        "running": await mission.ask(SLOTS, HowFull()),
+        "cursor": cursor(mission.reads.epoch(), mission.reads.last_seq()),
+        "dead_letters": len(mission.system.dead_letters),
+    }
+
+
+@method("mission.system.tree", NoParams, Access.READ)
+async def tree(request: Request[NoParams]) -> dict[str, Any]:
+    """Show every actor: state, mailbox, restarts, uptime and last error."""
+    return {"tree": _node(request.mission.system.tree())}
+
+
+def _node(node: TreeNode) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "path": node.path,
+        "kind": node.kind,
+        "state": node.state,
+        "mailbox": node.mailbox_depth,
+        "restarts": node.restarts,
+        "uptime_s": round(node.uptime_s, 3),
+        "last_error": node.last_error,
+        "children": [_node(child) for child in node.children],
+    }

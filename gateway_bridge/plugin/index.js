@@ -1,0 +1,213 @@
+/**
+ * The Mission Control plugin: hands `mission.*` methods, agent tools and the prompt hook to the
+ * sidecar, and the sidecar's events to the Gateway's clients.  It decides nothing itself.
+ *
+ * The Gateway evaluates this file more than once in one process: a copy for methods and services,
+ * another for the tools and hooks of agents' turns.  They meet in one bridge, on `globalThis`.
+ */
+
+import { Bridge, LIMITS } from "./bridge.js";
+import { linkError, toGatewayError, toToolFailure } from "./errors.js";
+import { METHODS, TOOLS } from "./surface.js";
+
+export const ID = "mission-control";
+export const VERSION = "0.1.0";
+
+const DEFAULT_URL = "ws://127.0.0.1:18700/bridge";
+const SHARED = Symbol.for("openclaw-mission-control.bridge");
+/** Of every session that Mission Control made: `agent:<gateway agent>:mc:<project>:<soul>`. */
+const OUR_SESSIONS = ":mc:";
+
+/** @typedef {import("./bridge.js").Limits} Limits */
+/** @typedef {Record<symbol, Bridge | undefined>} Shelf */
+
+const shelf = /** @type {Shelf} */ (/** @type {unknown} */ (globalThis));
+
+/** @returns {Bridge} */
+function bridge() {
+  const shared = shelf[SHARED];
+  if (shared) return shared;
+  const text = "Mission Control's plugin has no service running in this process";
+  throw linkError("bridge-stopped", text, { mayHaveExecuted: false });
+}
+
+/**
+ * Of the Gateway's client only what says who asks: `client.connect` also holds secrets.
+ *
+ * @param {any} client
+ */
+function operator(client) {
+  const connect = client?.connect;
+  return {
+    kind: "operator",
+    connId: client?.connId,
+    clientId: connect?.client?.id,
+    clientMode: connect?.client?.mode,
+    role: connect?.role,
+    scopes: connect?.scopes ?? [],
+  };
+}
+
+/**
+ * The Gateway vouches for the context of a tool; the model wrote its arguments.
+ *
+ * @param {any} ctx
+ * @param {string} toolCallId
+ */
+function agent({ agentId, sessionKey, sessionId, workspaceDir, runId }, toolCallId) {
+  return { kind: "agent", agentId, sessionKey, sessionId, workspaceDir, toolCallId, runId };
+}
+
+/** @param {any} api */
+function registerMethods(api) {
+  for (const { name, scope } of METHODS) {
+    /** @param {any} request */
+    const handler = async ({ params, client, respond }) => {
+      try {
+        const asked = { params: params ?? {}, caller: operator(client) };
+        respond(true, await bridge().call(name, asked));
+      } catch (error) {
+        respond(false, undefined, toGatewayError(error));
+      }
+    };
+    api.registerGatewayMethod(name, handler, { scope });
+  }
+}
+
+/**
+ * @param {any} ctx
+ * @param {typeof TOOLS[number]} tool
+ */
+function agentTool(ctx, { name, description, parameters }) {
+  return {
+    name,
+    label: name,
+    description,
+    parameters,
+    // Else the Gateway's tool search hides it from the model.
+    catalogMode: "direct-only",
+    /**
+     * @param {string} toolCallId
+     * @param {object} args
+     * @param {AbortSignal} [signal]
+     */
+    async execute(toolCallId, args, signal) {
+      try {
+        const call = { tool: name, args: args ?? {}, caller: agent(ctx, toolCallId) };
+        const { text, details = {} } = await bridge().call("tool.call", call, { signal });
+        return { content: [{ type: "text", text }], details };
+      } catch (error) {
+        return toToolFailure(name, error);
+      }
+    },
+  };
+}
+
+/**
+ * @param {any} api
+ * @param {Limits} limits
+ */
+function registerPulse(api, limits) {
+  /**
+   * @param {unknown} _event
+   * @param {any} ctx
+   */
+  const pulse = async (_event, { sessionKey, agentId, runId }) => {
+    if (!sessionKey?.includes(OUR_SESSIONS)) return undefined;
+    try {
+      const asked = { sessionKey, agentId, runId };
+      const answer = await bridge().call("pulse.get", asked, { timeoutMs: limits.promptMs });
+      return answer?.text ? { prependContext: answer.text } : undefined;
+    } catch {
+      // A turn without its status text is better than no turn; the bridge has logged why.
+      return undefined;
+    }
+  };
+  api.on("before_prompt_build", pulse);
+}
+
+/**
+ * @param {any} config  the Gateway's whole configuration
+ * @returns {boolean} whether the Gateway lets our prompt hook run
+ */
+function hooksAllowed(config) {
+  const hooks = config?.plugins?.entries?.[ID]?.hooks;
+  return hooks?.allowConversationAccess === true && hooks?.allowPromptInjection !== false;
+}
+
+/**
+ * Hands events on, and complains once per event name about those that the Gateway refuses.
+ *
+ * @param {any} ctx  of the service
+ */
+function emitter({ gatewayEvents, logger }) {
+  const refused = new Set();
+  /** @type {import("./bridge.js").BridgeOptions["emit"]} */
+  return (event, payload, scope = "operator.read") => {
+    try {
+      gatewayEvents?.emit(event, payload, { scope });
+    } catch (error) {
+      if (refused.has(event)) return;
+      refused.add(event);
+      const { message } = /** @type {Error} */ (error);
+      logger.warn(`the Gateway refused the event ${event}: ${message}`);
+    }
+  };
+}
+
+/**
+ * @param {any} api
+ * @param {Limits} limits
+ */
+function registerService(api, limits) {
+  const { url = DEFAULT_URL, tokenFile, connectGraceMs } = api.pluginConfig ?? {};
+  /** @type {Bridge | undefined} */
+  let ours;
+  api.registerService({
+    id: ID,
+    /** @param {any} ctx */
+    start(ctx) {
+      if (!tokenFile) {
+        ctx.logger.warn(`not connected: set plugins.entries.${ID}.config.tokenFile`);
+        return;
+      }
+      const gateway = api.runtime?.version;
+      ours = new Bridge({
+        url,
+        tokenFile,
+        identity: { plugin: ID, version: VERSION, gateway, hooks: hooksAllowed(ctx.config) },
+        log: ctx.logger,
+        emit: emitter(ctx),
+        limits: { ...limits, connectGraceMs: connectGraceMs ?? limits.connectGraceMs },
+      });
+      shelf[SHARED]?.stop();
+      shelf[SHARED] = ours;
+      ours.start();
+    },
+    stop() {
+      ours?.stop();
+      // A restart inside the process keeps globalThis: leave nothing dead on it.
+      if (shelf[SHARED] === ours) delete shelf[SHARED];
+    },
+  });
+}
+
+/** @param {Limits} [limits] */
+export function createPlugin(limits = LIMITS) {
+  return {
+    id: ID,
+    name: "Mission Control",
+    description: "Projects, tasks and agents of Mission Control, run by its sidecar",
+    /** @param {any} api */
+    register(api) {
+      registerMethods(api);
+      for (const tool of TOOLS) {
+        api.registerTool((/** @type {any} */ ctx) => agentTool(ctx, tool), { name: tool.name });
+      }
+      registerPulse(api, limits);
+      registerService(api, limits);
+    },
+  };
+}
+
+export default createPlugin();

@@ -1,0 +1,5 @@
+"""``python -m mission_control``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""`mission-control agent …`."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from . import _show
+from ._group import Shared, main, pass_shared
+
+COLUMNS = {
+    "id": "agent",
+    "status": "status",
+    "slot": "slot",
+    "interval_s": "every",
+    "current_task_id": "task",
+    "last_pulse_at": "last pulse",
+}
+
+
+@main.group()
+def agent() -> None:
+    """Souls at work: put them into projects, pause, wake, tell them."""
+
+
+@agent.command()
+@click.argument("instance_id", metavar="SOUL:PROJECT")
+@click.option("--soul-file", type=click.File("r", encoding="utf-8"), help="Its SOUL.md.")
+@click.option("--command", help="What a local process runs as this agent.")
+@click.option("--gateway-agent", help="The Gateway's agent that lends model and tools.")
+@click.option("--interval-s", type=float)
+@click.option("--timeout-s", type=float)
+@click.option("--max-retries", type=int)
+@pass_shared
+def create(
+    shared: Shared, soul_file: click.utils.LazyFile | None, command: str | None, **params: object
+) -> None:
+    """Put a soul to work in a project."""
+    answer = shared.sidecar.call(
+        "mission.agent.create",
+        soul_text=soul_file.read() if soul_file is not None else None,
+        command=shlex.split(command) if command else None,
+        **params,
+    )
+    shared.show(answer, lambda value: click.echo(value["instance_id"]))
+
+
+@agent.command("list")
+@click.argument("project_id", required=False)
+@pass_shared
+def list_(shared: Shared, project_id: str | None) -> None:
+    """List the agents of one project, or of all."""
+    answer = shared.sidecar.call("mission.agent.list", project_id=project_id)
+    shared.show(answer, lambda value: _show.rows(value["agents"], COLUMNS))
+
+
+@agent.command()
+@click.argument("instance_id", metavar="SOUL:PROJECT")
+@click.argument("text")
+@pass_shared
+def message(shared: Shared, instance_id: str, text: str) -> None:
+    """Leave a note for an agent."""
+    answer = shared.sidecar.call("mission.agent.message", instance_id=instance_id, text=text)
+    shared.show(answer, lambda value: click.echo(value["message_id"]))
+
+
+def _simple(name: str, method: str, doc: str) -> None:
+    @agent.command(name, help=doc)
+    @click.argument("instance_id", metavar="SOUL:PROJECT")
+    @pass_shared
+    def command(shared: Shared, instance_id: str) -> None:
+        answer = shared.sidecar.call(f"mission.agent.{method}", instance_id=instance_id)
+        shared.show(answer, lambda value: _show.record(value["agent"]))
+
+
+_simple("show", "get_state", "Show one agent.")
+_simple("pause", "pause", "Give an agent no further pulses.")
+_simple("resume", "resume", "Let a paused agent go on.")
+_simple("trigger", "trigger", "Run a pulse now.")
+_simple("kill", "kill", "Abort the attempt that runs now.")
+_simple("destroy", "destroy", "Take an agent out of its project.")

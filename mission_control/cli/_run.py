@@ -1,0 +1,76 @@
+"""`mission-control run` and `demo`: the sidecar itself."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from ..config import Config, load_config
+from ._group import Shared, main, pass_shared
+
+
+@main.command()
+@click.option("--gateway", help="Run pulses as turns of this Gateway, as ws://127.0.0.1:18789.")
+@click.option("--token-file", help="Holds the Gateway's token.")
+@click.option("--gateway-agent", help="The Gateway's agent that lends model and tools.")
+@click.option("--command", help="What local processes run as agents that name nothing.")
+@click.option("--host", help="Where to listen: a loopback address.")
+@click.option("--port", type=int, help="18700 by default; 0 takes a free one.")
+@click.option("--verbose", is_flag=True, help="Log what the parts do.")
+@pass_shared
+def run(shared: Shared, verbose: bool, **options: Any) -> None:
+    """Run the sidecar until it is told to stop."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    trio.run(_serve, shared.home, load_config(shared.home, _flags(**options)))
+
+
+def _flags(
+    gateway: str | None,
+    token_file: str | None,
+    gateway_agent: str | None,
+    command: str | None,
+    host: str | None,
+    port: int | None,
+) -> dict[str, dict[str, Any]]:
+    given = {
+        "gateway": {"url": gateway, "token_file": token_file, "agent": gateway_agent},
+        "process": {"command": shlex.split(command) if command else None},
+        "listen": {"host": host, "port": port},
+    }
+    return {
+        section: {name: value for name, value in values.items() if value is not None}
+        for section, values in given.items()
+    }
+
+
+async def _serve(home: Path, config: Config) -> None:
+    # Imported here: the other commands need no server.
+    from ..app import open_mission_control  # noqa: PLC0415
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_mission_control(home, config) as mc:
+            runner = mc.mission.runner
+            click.echo(f"mission control listens on {mc.url}, home {home}, runner {runner.name}")
+            async for _ in signals:
+                break
+            click.echo("stopping: runs are ended and closed first")
+
+
+@main.command()
+@click.option("--home", type=click.Path(path_type=Path), help="Keep what it makes, there.")
+@pass_shared
+def demo(shared: Shared, home: Path | None) -> None:
+    """Watch a crew of three work on eight tasks, with a crash, a hang and a question."""
+    from ..demo import run_demo  # noqa: PLC0415
+
+    del shared
+    run_demo(home)

@@ -1,0 +1,86 @@
+"""Talking to the sidecar that runs, on behalf of one command."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from ..gateway_bridge import Client, connect
+from ..storage import Unauthenticated, Unavailable
+
+DEFAULT_URL = "http://127.0.0.1:18700"
+
+
+@attrs.frozen
+class Sidecar:
+    """Where the sidecar is, and the token for it."""
+
+    url: str
+    token: str = attrs.field(repr=False)
+
+    @classmethod
+    def find(cls, home: Path, url: str | None) -> Sidecar:
+        """Find it: inside a pulse by the agent's environment, else by the home.
+
+        Raises:
+            Unavailable: no sidecar runs on this home.
+            Unauthenticated: the token cannot be read.
+        """
+        given = os.environ.get("MISSION_CONTROL_TOKEN")
+        if given and url is None:
+            return cls(os.environ.get("MISSION_CONTROL_URL", DEFAULT_URL), given)
+        return cls(url or _announced(home), _token(home))
+
+    @property
+    def rpc_url(self) -> str:
+        """The WebSocket's address."""
+        return self.url.replace("http", "ws", 1).rstrip("/") + "/rpc"
+
+    def call(self, method: str, **params: object) -> Any:
+        """Call one method; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+
+        async def once() -> Any:
+            async with connect(self.rpc_url, self.token) as client:
+                return await client.call(method, **given)
+
+        return trio.run(once)
+
+    def follow(self, tell: Any, **params: object) -> None:
+        """Subscribe, and hand every event to *tell* until interrupted."""
+
+        async def listen() -> None:
+            async with connect(self.rpc_url, self.token) as client:
+                await _listen(client, tell, params)
+
+        trio.run(listen)
+
+
+async def _listen(client: Client, tell: Any, params: dict[str, object]) -> None:
+    given = {name: value for name, value in params.items() if value is not None}
+    await client.call("mission.subscribe", **given)
+    async for event in client.events:
+        tell(event)
+
+
+def _announced(home: Path) -> str:
+    try:
+        return str(json.loads((home / "mission-control.endpoint").read_text())["url"])
+    except FileNotFoundError:
+        raise Unavailable(
+            f"no sidecar runs on {home}: start one with 'mission-control run', or choose another"
+            " with --home"
+        ) from None
+
+
+def _token(home: Path) -> str:
+    path = home / "mission-control.token"
+    try:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise Unauthenticated(f"cannot read the token {path}: {error.strerror}") from error

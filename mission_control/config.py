@@ -1,0 +1,191 @@
+"""Settings: one record, from file, environment and flags; a wrong one is refused by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+
+from .actors import PulseSettings
+from .storage import Invalid
+
+PREFIX = "MISSION_CONTROL_"
+FILE_NAME = "mission-control.toml"
+
+NOT_SETTINGS = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "HOME",
+        "URL",
+        "TOKEN",
+        "AGENT_ID",
+        "PROJECT_ID",
+        "TASK_ID",
+        "ATTEMPT",
+        "PULSE_ID",
+        "PULSE_KIND",
+        "PROMPT",
+        "STATUS_FILE",
+        "REQUIRE_OPENCLAW",
+    )
+)
+"""Names under our prefix that mean something else: the home, and what agents are given."""
+
+
+def _positive(_: Any, field: attrs.Attribute[Any], value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{field.name} must be more than 0, not {value}")
+
+
+@attrs.frozen
+class ListenSettings:
+    """Where callers are let in."""
+
+    host: str = attrs.field(
+        default="127.0.0.1", validator=attrs.validators.in_(("127.0.0.1", "::1", "localhost"))
+    )
+    port: int = attrs.field(
+        default=18700, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
+    )
+    """0 takes a free one."""
+
+
+@attrs.frozen
+class GatewaySettings:
+    """Which Gateway runs the pulses; without a url, local processes do."""
+
+    url: str = attrs.field(default="", validator=attrs.validators.matches_re(r"(wss?://.+)?"))
+    token_file: str = ""
+    agent: str = attrs.field(default="main", validator=attrs.validators.matches_re(r"[a-z0-9_-]+"))
+    """The Gateway's agent whose model and tools are used."""
+
+
+@attrs.frozen
+class ProcessSettings:
+    """How local commands are run."""
+
+    command: tuple[str, ...] = ()
+    """Of agents that have none of their own."""
+    pass_on: tuple[str, ...] = ()
+    """Names of environment variables that agents may see besides the usual few."""
+    grace_s: float = attrs.field(default=2.0, validator=_positive)
+    """Between SIGTERM and SIGKILL."""
+
+
+@attrs.frozen
+class PulseDefaults:
+    """What agents get that ask for nothing else, and what holds for all.  Seconds."""
+
+    interval_s: float = attrs.field(default=60.0, validator=_positive)
+    timeout_s: float = attrs.field(default=300.0, validator=_positive)
+    max_retries: int = attrs.field(default=3, validator=attrs.validators.ge(0))
+    deadman_s: float = attrs.field(default=300.0, validator=_positive)
+    retry_delay_s: float = attrs.field(default=5.0, validator=_positive)
+    tick_s: float = attrs.field(default=30.0, validator=_positive)
+    max_running: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    max_running_per_project: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen
+class Config:
+    """Every knob there is.  A name ends in its unit where it has one."""
+
+    listen: ListenSettings = attrs.field(factory=ListenSettings)
+    gateway: GatewaySettings = attrs.field(factory=GatewaySettings)
+    process: ProcessSettings = attrs.field(factory=ProcessSettings)
+    pulse: PulseDefaults = attrs.field(factory=PulseDefaults)
+
+    def pulse_settings(self) -> PulseSettings:
+        """Return what the actors need of it."""
+        return PulseSettings(
+            **attrs.asdict(self.pulse),
+            command=self.process.command,
+            gateway_agent=self.gateway.agent,
+        )
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the home that is meant where none is named."""
+    for name in ("MISSION_CONTROL_HOME", "OPENCLAW_STATE_DIR"):
+        if environ.get(name):
+            return Path(environ[name]).expanduser().absolute()
+    return Path.home() / ".openclaw"
+
+
+def load_config(
+    home: Path,
+    flags: Mapping[str, Mapping[str, Any]] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Read the settings of *home*: the file, over it the environment, over that *flags*.
+
+    Raises:
+        Invalid: a name or a value is wrong; says which, where, and what is allowed.
+    """
+    path = home / FILE_NAME
+    layers = (
+        (str(path), _from_file(path)),
+        ("the environment", _from_environ(environ)),
+        ("the command line", {s: dict(v) for s, v in (flags or {}).items()}),
+    )
+    merged: dict[str, dict[str, Any]] = {}
+    for where, layer in layers:
+        _structure(layer, where)
+        for section, values in layer.items():
+            merged.setdefault(section, {}).update(values)
+    return _structure(merged, "the settings")
+
+
+def _from_file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise Invalid(f"{path}: {error}", field=str(path)) from error
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("_")
+        found.setdefault(section, {})[key] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _words(value: Any, _: Any) -> tuple[str, ...]:
+    """A command may be given as a list, or as one would type it."""
+    parts = shlex.split(value) if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError(f"must be a list of strings, not {value!r}")
+    return tuple(parts)
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+_converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _words)
+
+
+def _structure(values: Mapping[str, Any], where: str) -> Config:
+    try:
+        return _converter.structure(values, Config)
+    except cattrs.BaseValidationError as group:
+        problem = cattrs.transform_error(group)[0].replace(" @ $.", ": ")
+        raise Invalid(f"{where}: {problem}", field=where) from None
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"{where}: {error}", field=where) from None

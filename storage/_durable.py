@@ -1,0 +1,37 @@
+"""Files that are whole or absent: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Make *path* hold *text*: a reader, or a power cut, finds the old text or the new one."""
+    staged = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
+    descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in *folder* survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep_staged(folder: Path) -> None:
+    """Remove what a killed :func:`replace_file` left in *folder*."""
+    for staged in folder.glob(".*.tmp"):
+        staged.unlink(missing_ok=True)

@@ -1,0 +1,30 @@
+"""Identifiers that sort by the time they were made (UUIDv7, RFC 9562 §5.7)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import uuid
+
+MAX_SLUG_CHARS = 48
+
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def uuid7(at_us: int, seed: bytes) -> str:
+    """Return the UUIDv7 of the instant *at_us* whose random bits come from *seed*.
+
+    The same arguments give the same id, so a command that is run again names the same things.
+    """
+    ms = at_us // 1_000
+    noise = int.from_bytes(hashlib.blake2b(seed, digest_size=10).digest(), "big")
+    value = (ms & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 62 & 0xFFF) << 64
+    value |= 0b10 << 62 | noise & (1 << 62) - 1
+    return str(uuid.UUID(int=value))
+
+
+def slug(name: str) -> str:
+    """Return the id made from a *name*: `Vidsnap 2!` gives `vidsnap-2`; may be empty."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return _NOT_SLUG.sub("-", plain.lower()).strip("-")[:MAX_SLUG_CHARS].rstrip("-")

@@ -1,0 +1,287 @@
+"""What is kept, as values: one frozen record for each table, in the words of SYSTEM §2.
+
+Times are microseconds since the Unix epoch (`*_at`), spans are seconds (`*_s`).  `version` counts
+the writes to a row, and is what `expected_version` is compared with.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+import attrs
+
+
+class TaskStatus(IntEnum):
+    """The columns of the board.  The wire accepts number or name, and answers with both."""
+
+    BACKLOG = 0
+    IN_PROGRESS = 1
+    DONE = 2
+    BLOCKED = 3
+    ARCHIVED = 4
+
+
+class AgentStatus(Enum):
+    """What an agent instance is about."""
+
+    IDLE = "idle"
+    WORKING = "working"
+    DISTILLING = "distilling"
+    """Its task is done; the next pulse asks it what it learned."""
+    BLOCKED = "blocked"
+    """It asked a human and waits."""
+    PAUSED = "paused"
+    FAILED = "failed"
+
+
+class ProjectState(Enum):
+    """Whether the agents of a project are woken."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class PulseState(Enum):
+    """How far an attempt has come."""
+
+    DISPATCHING = "dispatching"
+    """Recorded, and perhaps handed to the runner."""
+    RUNNING = "running"
+    """The runner has said how to find it again."""
+    ENDED = "ended"
+
+
+class PulseKind(Enum):
+    """What a pulse is for."""
+
+    WORK = "work"
+    DISTILL = "distill"
+    MESSAGE = "message"
+    TRIGGER = "trigger"
+
+
+class HelpState(Enum):
+    """Whether a question still waits for a human."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+    """The task was moved on without an answer."""
+
+
+@attrs.frozen
+class Project:
+    """A board, its agents and its folder."""
+
+    id: str
+    name: str
+    state: ProjectState
+    base_id: str | None
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+@attrs.frozen
+class Soul:
+    """A persona, as it was when it was last installed."""
+
+    id: str
+    sha256: str
+    created_at: int
+    version: int = 1
+
+
+@attrs.frozen
+class Agent:
+    """A soul at work in a project."""
+
+    id: str
+    """`<soul>:<project>`."""
+    project_id: str
+    soul: str
+    status: AgentStatus
+    slot: int
+    """Its place in the stagger; see actors/_schedule.py."""
+    interval_s: float
+    timeout_s: float
+    max_retries: int
+    command: tuple[str, ...]
+    """For the process runner; empty means the configured default."""
+    gateway_agent: str
+    """Which of the Gateway's agents lends model and tools; empty means the configured default."""
+    current_task_id: str | None
+    last_pulse_at: int | None
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+@attrs.frozen
+class Task:
+    """A card."""
+
+    id: str
+    project_id: str
+    title: str
+    description: str
+    status: TaskStatus
+    assignee: str | None
+    """A soul."""
+    priority: int
+    """1 (high) to 5 (low)."""
+    labels: tuple[str, ...]
+    side_effects: bool
+    """Attempts act on the outside world, so a failed one must not be repeated blindly."""
+    due_at: int | None
+    attempts: int
+    failures: int
+    """Failed attempts since the last good one."""
+    not_before: int | None
+    """Not offered to its agent before this time."""
+    created_by: str
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+@attrs.frozen
+class Dependency:
+    """*task_id* is not offered before *depends_on* is done."""
+
+    id: str
+    """`<task_id>/<depends_on>`."""
+    project_id: str
+    task_id: str
+    depends_on: str
+
+
+@attrs.frozen
+class TaskEvent:
+    """One entry of the thought stream."""
+
+    id: str
+    project_id: str
+    task_id: str | None
+    agent_id: str | None
+    pulse_id: str | None
+    kind: str
+    """`thought`, `created`, `moved`, `assigned`, `claimed`, `failed`, `deadman`, `help`, ..."""
+    thought: str
+    action: str
+    at: int
+
+
+@attrs.frozen
+class Pulse:
+    """One recorded attempt.  It is written before the runner hears of it."""
+
+    id: str
+    project_id: str
+    agent_id: str
+    task_id: str | None
+    kind: PulseKind
+    attempt: int
+    state: PulseState
+    runner: str
+    outcome: str | None
+    detail: str
+    output: str
+    process_group: int | None
+    process_started: str | None
+    run_id: str | None
+    boot_id: str | None
+    tokens: int | None
+    cost_usd: float | None
+    started_at: int
+    ended_at: int | None
+    version: int = 1
+
+
+@attrs.frozen
+class Session:
+    """The conversation in which an agent's pulses run."""
+
+    id: str
+    """The agent's id: there is one session an agent."""
+    project_id: str
+    key: str
+    session_id: str
+    runner: str
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+@attrs.frozen
+class HelpRequest:
+    """A question to a human."""
+
+    id: str
+    project_id: str
+    task_id: str
+    agent_id: str | None
+    issue: str
+    urgency: str
+    state: HelpState
+    answer: str | None
+    answered_by: str | None
+    created_at: int
+    answered_at: int | None
+    version: int = 1
+
+
+@attrs.frozen
+class Message:
+    """A note to an agent; `history.jsonl` is made of these."""
+
+    id: str
+    project_id: str
+    to_agent: str
+    sender: str
+    text: str
+    read_by: str | None
+    """The pulse that was shown it."""
+    at: int
+    version: int = 1
+
+
+@attrs.frozen
+class ChronicleEntry:
+    """One entry of the project's story."""
+
+    id: str
+    project_id: str
+    author: str
+    summary: str
+    technical_debt: str
+    at: int
+
+
+@attrs.frozen
+class Memory:
+    """What an agent learned from a task; `learned.md` is made of these."""
+
+    id: str
+    project_id: str
+    agent_id: str
+    task_id: str | None
+    summary: str
+    at: int
+
+
+@attrs.frozen
+class Change:
+    """One committed change: what the feed carries."""
+
+    seq: int
+    project_id: str | None
+    kind: str
+    """The event's name: `task_updated`, `thought_logged`, ..."""
+    entity: str
+    """The table."""
+    entity_id: str
+    actor: str
+    at: int
+    after: str | None
+    """The row after the change, as a JSON object; None when it was deleted."""

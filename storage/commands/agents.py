@@ -1,0 +1,178 @@
+"""Agents: souls put into projects, and what becomes of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import ClassVar
+
+import attrs
+
+from .._errors import Conflict, Invalid, NotFound
+from .._records import Agent, AgentStatus, Message, Session, Task, TaskStatus
+from .._table import AGENTS, SESSIONS, SOULS, TASKS
+from .._transaction import Command, Transaction
+from ._events import TASK_UPDATED, note
+from ._slots import free_slot
+from .help import AGENT_UPDATED, send
+from .projects import require_active
+
+_SOUL = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+MAX_MESSAGE_CHARS = 20_000
+
+
+def check_soul_name(soul: str) -> None:
+    """Refuse a name that is not a slug: it becomes a folder."""
+    if not _SOUL.fullmatch(soul):
+        raise Invalid(
+            f"soul must be a slug such as 'shuri' (a-z, 0-9, '-'; at most 48), not {soul!r}",
+            field="soul",
+        )
+
+
+@attrs.frozen
+class CreateAgent(Command[Agent]):
+    """Put a soul to work in a project.  The soul must have been installed."""
+
+    project_id: str
+    soul: str
+    interval_s: float
+    timeout_s: float
+    max_retries: int
+    command: tuple[str, ...] = ()
+    gateway_agent: str = ""
+
+    RESULT: ClassVar[type] = Agent
+
+    def apply(self, tx: Transaction) -> Agent:
+        """Gives the agent the smallest free slot of the stagger."""
+        require_active(tx, self.project_id)
+        check_soul_name(self.soul)
+        for field in ("interval_s", "timeout_s"):
+            value = getattr(self, field)
+            if not (math.isfinite(value) and value > 0):
+                raise Invalid(f"{field} must be more than 0 seconds, not {value}", field=field)
+        if self.max_retries < 0:
+            raise Invalid("max_retries must not be negative", field="max_retries")
+        tx.get(SOULS, self.soul)
+        id_ = f"{self.soul}:{self.project_id}"
+        if tx.find(AGENTS, "WHERE id = ?", id_) is not None:
+            raise Conflict(f"agent {id_} exists already", instance_id=id_)
+        agent = Agent(
+            id=id_,
+            project_id=self.project_id,
+            soul=self.soul,
+            status=AgentStatus.IDLE,
+            slot=free_slot(tx),
+            interval_s=self.interval_s,
+            timeout_s=self.timeout_s,
+            max_retries=self.max_retries,
+            command=self.command,
+            gateway_agent=self.gateway_agent,
+            current_task_id=None,
+            last_pulse_at=None,
+            created_at=tx.at,
+            updated_at=tx.at,
+        )
+        return tx.insert(AGENTS, agent, AGENT_UPDATED)
+
+
+@attrs.frozen
+class DestroyAgent(Command[Agent]):
+    """Take an agent out of its project; a task it has in progress goes back to the backlog."""
+
+    agent_id: str
+
+    RESULT: ClassVar[type] = Agent
+
+    def apply(self, tx: Transaction) -> Agent:
+        """Returns the agent as it was."""
+        agent = tx.get(AGENTS, self.agent_id)
+        task = tx.find(
+            TASKS,
+            "WHERE project_id = ? AND assignee = ? AND status = 1",
+            agent.project_id,
+            agent.soul,
+        )
+        if task is not None:
+            tx.put(TASKS, task, TASK_UPDATED, status=TaskStatus.BACKLOG)
+            note(tx, task, "moved", f"back to backlog: {agent.id} was destroyed")
+        session = tx.find(SESSIONS, "WHERE id = ?", agent.id)
+        if session is not None:
+            tx.remove(SESSIONS, session, AGENT_UPDATED)
+        tx.remove(AGENTS, agent, AGENT_UPDATED)
+        return agent
+
+
+@attrs.frozen
+class SetAgentStatus(Command[Agent]):
+    """Pause or resume an agent, or say what it is about."""
+
+    agent_id: str
+    status: AgentStatus
+    current_task_id: str | None = None
+
+    RESULT: ClassVar[type] = Agent
+
+    def apply(self, tx: Transaction) -> Agent:
+        """Refuses a current task that is not the agent's own."""
+        agent = tx.get(AGENTS, self.agent_id)
+        if self.current_task_id is not None:
+            task: Task = tx.get(TASKS, self.current_task_id)
+            if (task.project_id, task.assignee) != (agent.project_id, agent.soul):
+                raise Conflict(f"task {task.id} is not {agent.id}'s", field="current_task_id")
+        current = self.current_task_id or agent.current_task_id
+        if (agent.status, agent.current_task_id) == (self.status, current):
+            return agent
+        return tx.put(AGENTS, agent, AGENT_UPDATED, status=self.status, current_task_id=current)
+
+
+@attrs.frozen
+class SendMessage(Command[Message]):
+    """Leave a note for an agent."""
+
+    to_agent: str
+    text: str
+
+    RESULT: ClassVar[type] = Message
+
+    def apply(self, tx: Transaction) -> Message:
+        """Refuses an unknown agent, and a text that is empty or over 20,000 characters."""
+        agent = tx.find(AGENTS, "WHERE id = ?", self.to_agent)
+        if agent is None:
+            raise NotFound(f"there is no agent {self.to_agent!r}", field="instance_id")
+        if not 0 < len(self.text.strip()) <= MAX_MESSAGE_CHARS:
+            raise Invalid(f"text must have 1 to {MAX_MESSAGE_CHARS} characters", field="text")
+        return send(tx, agent.project_id, agent.id, self.text)
+
+
+@attrs.frozen
+class RecordSession(Command[Session]):
+    """Note which conversation an agent's pulses run in."""
+
+    agent_id: str
+    key: str
+    session_id: str
+    runner: str
+
+    RESULT: ClassVar[type] = Session
+
+    def apply(self, tx: Transaction) -> Session:
+        """Does nothing where it is the one that is known."""
+        agent = tx.get(AGENTS, self.agent_id)
+        known = tx.find(SESSIONS, "WHERE id = ?", self.agent_id)
+        if known is None:
+            session = Session(
+                agent.id, agent.project_id, self.key, self.session_id, self.runner, tx.at, tx.at
+            )
+            return tx.insert(SESSIONS, session, AGENT_UPDATED)
+        if (known.key, known.session_id, known.runner) == (self.key, self.session_id, self.runner):
+            return known
+        return tx.put(
+            SESSIONS,
+            known,
+            AGENT_UPDATED,
+            key=self.key,
+            session_id=self.session_id,
+            runner=self.runner,
+        )

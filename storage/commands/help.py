@@ -1,0 +1,159 @@
+"""Questions to a human, and their answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from .._errors import Conflict, Invalid
+from .._records import Agent, AgentStatus, HelpRequest, HelpState, Message, Task, TaskStatus
+from .._table import AGENTS, HELP_REQUESTS, MESSAGES, TASKS
+from .._transaction import Command, Transaction
+from ._events import TASK_UPDATED, note
+
+AGENT_UPDATED = "agent_updated"
+HELP_REQUESTED = "help_requested"
+HELP_ANSWERED = "help_answered"
+MESSAGE_SENT = "message_sent"
+
+URGENCIES = ("low", "normal", "high", "critical")
+
+
+@attrs.frozen
+class RequestHelp(Command[HelpRequest]):
+    """Block a task on a question, and halt the agent that asks."""
+
+    task_id: str
+    issue: str
+    urgency: str = "normal"
+    by_agent: str | None = None
+    pulse_id: str | None = None
+
+    RESULT: ClassVar[type] = HelpRequest
+
+    def apply(self, tx: Transaction) -> HelpRequest:
+        """Refuses a task that is done or archived."""
+        if self.urgency not in URGENCIES:
+            raise Invalid(
+                f"urgency must be one of {', '.join(URGENCIES)}, not {self.urgency!r}",
+                field="urgency",
+            )
+        if not self.issue.strip():
+            raise Invalid("issue must say what is needed", field="issue")
+        task = tx.get(TASKS, self.task_id)
+        if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
+            raise Conflict(f"the task is {task.status.name.lower()}", task_id=task.id)
+        agent = tx.find(AGENTS, "WHERE id = ?", f"{task.assignee}:{task.project_id}")
+        return open_help(
+            tx, task, agent, self.issue.strip(), urgency=self.urgency, pulse_id=self.pulse_id
+        )
+
+
+@attrs.frozen
+class AnswerHelp(Command[HelpRequest]):
+    """Answer a question: the first answer wins."""
+
+    help_id: str
+    answer: str
+    new_status: TaskStatus = TaskStatus.IN_PROGRESS
+
+    RESULT: ClassVar[type] = HelpRequest
+
+    def apply(self, tx: Transaction) -> HelpRequest:
+        """Refuses a question that is closed, naming who closed it."""
+        if not self.answer.strip():
+            raise Invalid("answer must not be empty", field="answer")
+        request = tx.get(HELP_REQUESTS, self.help_id)
+        if request.state is not HelpState.OPEN:
+            how = f"answered by {request.answered_by}" if request.answer else "withdrawn"
+            raise Conflict(f"help request {request.id} was {how}", help_id=request.id)
+        answered = tx.put(
+            HELP_REQUESTS,
+            request,
+            HELP_ANSWERED,
+            state=HelpState.ANSWERED,
+            answer=self.answer,
+            answered_by=tx.actor,
+            answered_at=tx.at,
+        )
+        if request.agent_id is not None:
+            text = f"Answer to your question {request.issue!r}: {self.answer}"
+            send(tx, request.project_id, request.agent_id, text)
+        task = tx.find(TASKS, "WHERE id = ?", request.task_id)
+        if task is not None:
+            self._continue(tx, task)
+        release_agent(tx, request.agent_id)
+        return answered
+
+    def _continue(self, tx: Transaction, task: Task) -> None:
+        note(tx, task, "answered", f"{tx.actor} answered: {self.answer}")
+        status = self.new_status
+        if status is TaskStatus.IN_PROGRESS and (task.assignee is None or _hands_full(tx, task)):
+            # The agent took up something else meanwhile: this one is next in line.
+            status = TaskStatus.BACKLOG
+        tx.put(TASKS, task, TASK_UPDATED, status=status, failures=0, not_before=None)
+
+
+def open_help(  # noqa: PLR0913 - the columns of a request
+    tx: Transaction,
+    task: Task,
+    agent: Agent | None,
+    issue: str,
+    *,
+    urgency: str,
+    pulse_id: str | None = None,
+) -> HelpRequest:
+    """Ask a human about *task*, which is blocked until they answer."""
+    tx.put(TASKS, task, TASK_UPDATED, status=TaskStatus.BLOCKED)
+    agent_id = agent.id if agent else None
+    if agent is not None and agent.status is not AgentStatus.PAUSED:
+        tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.BLOCKED)
+    note(tx, task, "help", issue, agent_id=agent_id, pulse_id=pulse_id)
+    request = HelpRequest(
+        id=tx.new_id(),
+        project_id=task.project_id,
+        task_id=task.id,
+        agent_id=agent_id,
+        issue=issue,
+        urgency=urgency,
+        state=HelpState.OPEN,
+        answer=None,
+        answered_by=None,
+        created_at=tx.at,
+        answered_at=None,
+    )
+    return tx.insert(HELP_REQUESTS, request, HELP_REQUESTED)
+
+
+def withdraw_help(tx: Transaction, task: Task) -> None:
+    """Close the open questions about a task that was moved on without an answer."""
+    for request in tx.all(HELP_REQUESTS, "WHERE task_id = ? AND state = 'open'", task.id):
+        tx.put(HELP_REQUESTS, request, HELP_ANSWERED, state=HelpState.WITHDRAWN, answered_at=tx.at)
+        release_agent(tx, request.agent_id)
+
+
+def release_agent(tx: Transaction, agent_id: str | None) -> None:
+    """Let an agent go on that waits for no answer any more."""
+    agent = tx.find(AGENTS, "WHERE id = ?", agent_id)
+    if agent is None or agent.status is not AgentStatus.BLOCKED:
+        return
+    if tx.find(HELP_REQUESTS, "WHERE agent_id = ? AND state = 'open'", agent_id) is None:
+        tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
+
+
+def send(tx: Transaction, project_id: str, to_agent: str, text: str) -> Message:
+    """Leave a message for an agent; it is read at its next pulse."""
+    message = Message(tx.new_id(), project_id, to_agent, tx.actor, text, read_by=None, at=tx.at)
+    return tx.insert(MESSAGES, message, MESSAGE_SENT)
+
+
+def _hands_full(tx: Transaction, task: Task) -> bool:
+    return bool(
+        tx.scalar(
+            "SELECT 1 FROM tasks WHERE project_id = ? AND assignee = ? AND status = 1 AND id <> ?",
+            task.project_id,
+            task.assignee,
+            task.id,
+        )
+    )

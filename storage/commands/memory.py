@@ -1,0 +1,111 @@
+"""The thought stream, the chronicle, and what agents learn."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import attrs
+
+from .._errors import Invalid
+from .._records import AgentStatus, ChronicleEntry, Memory, Task, TaskEvent
+from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASKS
+from .._transaction import Command, Transaction
+from ._events import note
+from .help import AGENT_UPDATED
+from .tasks import require_owner
+
+CHRONICLE_UPDATED = "chronicle_updated"
+MEMORY_DISTILLED = "memory_distilled"
+MAX_TEXT_CHARS = 20_000
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def _require_text(text: str, field: str) -> str:
+    if not 0 < len(text.strip()) <= MAX_TEXT_CHARS:
+        raise Invalid(f"{field} must have 1 to {MAX_TEXT_CHARS} characters", field=field)
+    return text.strip()
+
+
+@attrs.frozen
+class LogEvent(Command[TaskEvent]):
+    """Add a thought to a task's stream."""
+
+    task_id: str
+    thought: str
+    action: str = ""
+    event_type: str = "thought"
+    by_agent: str | None = None
+    pulse_id: str | None = None
+
+    RESULT: ClassVar[type] = TaskEvent
+
+    def apply(self, tx: Transaction) -> TaskEvent:
+        """Refuses another agent's task."""
+        task: Task = tx.get(TASKS, self.task_id)
+        if self.by_agent is not None:
+            require_owner(task, self.by_agent)
+        if not _KIND.fullmatch(self.event_type):
+            raise Invalid("event_type must be a lower-case word", field="event_type")
+        return note(
+            tx,
+            task,
+            self.event_type,
+            _require_text(self.thought, "thought"),
+            action=self.action[:MAX_TEXT_CHARS],
+            agent_id=self.by_agent,
+            pulse_id=self.pulse_id,
+        )
+
+
+@attrs.frozen
+class UpdateChronicle(Command[ChronicleEntry]):
+    """Add an entry to the project's story."""
+
+    project_id: str
+    summary: str
+    technical_debt: str = ""
+
+    RESULT: ClassVar[type] = ChronicleEntry
+
+    def apply(self, tx: Transaction) -> ChronicleEntry:
+        """Refuses an empty summary."""
+        tx.get(PROJECTS, self.project_id)
+        entry = ChronicleEntry(
+            tx.new_id(),
+            self.project_id,
+            tx.actor,
+            _require_text(self.summary, "summary"),
+            self.technical_debt.strip()[:MAX_TEXT_CHARS],
+            tx.at,
+        )
+        return tx.insert(CHRONICLE, entry, CHRONICLE_UPDATED)
+
+
+@attrs.frozen
+class DistillMemory(Command[Memory]):
+    """Keep what an agent learned; an agent that was asked to distil has done so."""
+
+    agent_id: str
+    summary: str
+
+    RESULT: ClassVar[type] = Memory
+
+    def apply(self, tx: Transaction) -> Memory:
+        """Writes to learned.md and, in one line, to the chronicle."""
+        agent = tx.get(AGENTS, self.agent_id)
+        summary = _require_text(self.summary, "summary")
+        task = tx.find(TASKS, "WHERE id = ?", agent.current_task_id)
+        memory = Memory(
+            tx.new_id(), agent.project_id, agent.id, task.id if task else None, summary, tx.at
+        )
+        tx.insert(MEMORIES, memory, MEMORY_DISTILLED)
+        about = f" from {task.title!r}" if task else ""
+        line = f"{agent.soul} learned{about}: {summary.splitlines()[0]}"
+        entry = ChronicleEntry(tx.new_id(), agent.project_id, agent.id, line, "", tx.at)
+        tx.insert(CHRONICLE, entry, CHRONICLE_UPDATED)
+        if agent.status is AgentStatus.DISTILLING:
+            pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
+            status = AgentStatus.IDLE if pulse is None else AgentStatus.WORKING
+            tx.put(AGENTS, agent, AGENT_UPDATED, status=status)
+        return memory

@@ -1,0 +1,120 @@
+"""Projects and the souls they are staffed with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from .._errors import Conflict, Invalid
+from .._ids import slug
+from .._records import Project, ProjectState, Soul
+from .._table import AGENTS, PROJECTS, SOULS
+from .._transaction import Command, Transaction
+from ._slots import copy_agent
+
+PROJECT_UPDATED = "project_updated"
+MAX_NAME_CHARS = 200
+
+
+@attrs.frozen
+class InitProject(Command[Project]):
+    """Begin a project.  Its id is made from the name, with a number where it is taken.
+
+    One with a base begins with the same agents.
+    """
+
+    name: str
+    base_id: str | None = None
+    taken: tuple[str, ...] = ()
+    """Folders that exist: an id is never used again while its folder stands."""
+
+    RESULT: ClassVar[type] = Project
+
+    def apply(self, tx: Transaction) -> Project:
+        """Refuses a name without a letter or digit, and an unknown base."""
+        name = self.name.strip()
+        if not name or len(name) > MAX_NAME_CHARS or not slug(name):
+            raise Invalid(
+                f"project_name must have a letter or digit and at most {MAX_NAME_CHARS} characters",
+                field="project_name",
+            )
+        if self.base_id is not None:
+            tx.get(PROJECTS, self.base_id)
+        project = Project(
+            self._free_id(tx, slug(name)), name, ProjectState.ACTIVE, self.base_id, tx.at, tx.at
+        )
+        tx.insert(PROJECTS, project, PROJECT_UPDATED)
+        for agent in tx.all(AGENTS, "WHERE project_id = ? ORDER BY slot", self.base_id):
+            copy_agent(tx, agent, project.id)
+        return project
+
+    def _free_id(self, tx: Transaction, wanted: str) -> str:
+        id_, number = wanted, 1
+        while id_ in self.taken or tx.find(PROJECTS, "WHERE id = ?", id_) is not None:
+            number += 1
+            id_ = f"{wanted}-{number}"
+        return id_
+
+
+@attrs.frozen
+class RenameProject(Command[Project]):
+    """Change what a project is called; its id and folder stay."""
+
+    project_id: str
+    name: str
+
+    RESULT: ClassVar[type] = Project
+
+    def apply(self, tx: Transaction) -> Project:
+        """Refuses an empty name."""
+        name = self.name.strip()
+        if not name or len(name) > MAX_NAME_CHARS:
+            raise Invalid("project_name must not be empty", field="project_name")
+        return tx.put(PROJECTS, tx.get(PROJECTS, self.project_id), PROJECT_UPDATED, name=name)
+
+
+@attrs.frozen
+class SetProjectState(Command[Project]):
+    """Archive a project, or bring it back."""
+
+    project_id: str
+    state: ProjectState
+
+    RESULT: ClassVar[type] = Project
+
+    def apply(self, tx: Transaction) -> Project:
+        """Does nothing where the project is so already."""
+        project = tx.get(PROJECTS, self.project_id)
+        if project.state is self.state:
+            return project
+        return tx.put(PROJECTS, project, PROJECT_UPDATED, state=self.state)
+
+
+@attrs.frozen
+class InstallSoul(Command[Soul]):
+    """Record which SOUL.md a soul has; a new text is a new version."""
+
+    soul: str
+    sha256: str
+
+    RESULT: ClassVar[type] = Soul
+
+    def apply(self, tx: Transaction) -> Soul:
+        """Does nothing where this text is the installed one."""
+        known = tx.find(SOULS, "WHERE id = ?", self.soul)
+        if known is None:
+            return tx.insert(SOULS, Soul(self.soul, self.sha256, tx.at), "soul_updated")
+        if known.sha256 == self.sha256:
+            return known
+        return tx.put(SOULS, known, "soul_updated", sha256=self.sha256)
+
+
+def require_active(tx: Transaction, project_id: str) -> Project:
+    """Return the project, refusing one that is archived."""
+    project = tx.get(PROJECTS, project_id)
+    if project.state is ProjectState.ARCHIVED:
+        raise Conflict(
+            f"project {project_id!r} is archived: restore it first", project_id=project_id
+        )
+    return project

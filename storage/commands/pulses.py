@@ -1,0 +1,248 @@
+"""Attempts: recorded before they are made, closed exactly once, counted against their task."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from .._clock import US
+from .._errors import Conflict
+from .._records import (
+    Agent,
+    AgentStatus,
+    ProjectState,
+    Pulse,
+    PulseKind,
+    PulseState,
+    Task,
+    TaskStatus,
+)
+from .._table import AGENTS, MESSAGES, PROJECTS, PULSES, TASKS
+from .._transaction import Command, Transaction
+from ._events import TASK_UPDATED, note
+from .help import AGENT_UPDATED, open_help
+
+HALTED = (AgentStatus.PAUSED, AgentStatus.BLOCKED, AgentStatus.FAILED)
+"""An agent that is so gets no pulses."""
+
+PULSE_UPDATED = "pulse_updated"
+MAX_OUTPUT_CHARS = 4_000
+
+OPEN_TASK = (
+    "WHERE project_id = ?1 AND assignee = ?2 AND status = 1 AND coalesce(not_before, 0) <= ?3"
+)
+"""The task that an agent has in progress, unless its next pulse is to come later."""
+
+FAR_FUTURE = 1 << 62
+
+READY_TASK = """WHERE project_id = ?1 AND assignee = ?2 AND status = 0
+ AND coalesce(not_before, 0) <= ?3
+ AND NOT EXISTS (
+   SELECT 1 FROM task_dependencies d JOIN tasks t ON t.id = d.depends_on
+    WHERE d.task_id = tasks.id AND t.status NOT IN (2, 4))
+ ORDER BY priority, created_at, id"""
+"""The backlog task that an agent is offered next: by priority, then age."""
+
+UNREAD = "WHERE to_agent = ? AND read_by IS NULL ORDER BY pk"
+
+
+@attrs.frozen
+class BeginPulse(Command[Pulse | None]):
+    """Record an attempt, claiming a task for it; None where there is nothing to do."""
+
+    agent_id: str
+    runner: str
+    triggered: bool = False
+    """Somebody asked for this pulse: it is run without work as well, and does not wait."""
+
+    RESULT: ClassVar[Any] = Pulse | None
+
+    def apply(self, tx: Transaction) -> Pulse | None:
+        """Refuses a second open attempt of one agent."""
+        agent = tx.get(AGENTS, self.agent_id)
+        archived = tx.get(PROJECTS, agent.project_id).state is ProjectState.ARCHIVED
+        if archived or agent.status in HALTED:
+            return None
+        if tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id) is not None:
+            raise Conflict(f"a pulse of {agent.id} is open already", agent_id=agent.id)
+        if agent.status is AgentStatus.DISTILLING:
+            task = tx.find(TASKS, "WHERE id = ?", agent.current_task_id)
+            return self._record(tx, agent, PulseKind.DISTILL, task)
+        task = self._claim(tx, agent)
+        if task is not None:
+            return self._record(tx, agent, PulseKind.WORK, task)
+        if tx.find(MESSAGES, UNREAD, agent.id) is not None:
+            return self._record(tx, agent, PulseKind.MESSAGE, None)
+        if self.triggered:
+            return self._record(tx, agent, PulseKind.TRIGGER, None)
+        return None
+
+    def _claim(self, tx: Transaction, agent: Agent) -> Task | None:
+        now = FAR_FUTURE if self.triggered else tx.at
+        task = tx.find(TASKS, OPEN_TASK, agent.project_id, agent.soul, now)
+        if task is None:
+            if tx.find(TASKS, OPEN_TASK, agent.project_id, agent.soul, FAR_FUTURE) is not None:
+                return None  # it has one in hand that waits for its next attempt
+            ready = tx.find(TASKS, READY_TASK, agent.project_id, agent.soul, now)
+            if ready is None:
+                return None
+            task = tx.put(TASKS, ready, TASK_UPDATED, status=TaskStatus.IN_PROGRESS)
+            note(tx, task, "claimed", f"{agent.id} takes it up", agent_id=agent.id)
+        return tx.put(TASKS, task, TASK_UPDATED, attempts=task.attempts + 1)
+
+    def _record(self, tx: Transaction, agent: Agent, kind: PulseKind, task: Task | None) -> Pulse:
+        pulse = Pulse(
+            id=tx.new_id(),
+            project_id=agent.project_id,
+            agent_id=agent.id,
+            task_id=task.id if task else None,
+            kind=kind,
+            attempt=task.attempts if task and kind is PulseKind.WORK else 1,
+            state=PulseState.DISPATCHING,
+            runner=self.runner,
+            outcome=None,
+            detail="",
+            output="",
+            process_group=None,
+            process_started=None,
+            run_id=None,
+            boot_id=None,
+            tokens=None,
+            cost_usd=None,
+            started_at=tx.at,
+            ended_at=None,
+        )
+        busy = AgentStatus.DISTILLING if kind is PulseKind.DISTILL else AgentStatus.WORKING
+        tx.put(
+            AGENTS,
+            agent,
+            AGENT_UPDATED,
+            status=busy,
+            last_pulse_at=tx.at,
+            current_task_id=task.id if task else agent.current_task_id,
+        )
+        for message in tx.all(MESSAGES, UNREAD, agent.id):
+            tx.put(MESSAGES, message, "message_read", read_by=pulse.id)
+        return tx.insert(PULSES, pulse, PULSE_UPDATED)
+
+
+@attrs.frozen
+class MarkRunning(Command[Pulse]):
+    """Record how a dispatched attempt is found again after a crash of ours."""
+
+    pulse_id: str
+    process_group: int | None = None
+    process_started: str | None = None
+    run_id: str | None = None
+    boot_id: str | None = None
+
+    RESULT: ClassVar[type] = Pulse
+
+    def apply(self, tx: Transaction) -> Pulse:
+        """Refuses an attempt that was closed meanwhile."""
+        pulse = tx.get(PULSES, self.pulse_id)
+        if pulse.state is PulseState.ENDED:
+            raise Conflict(f"pulse {pulse.id} has ended", pulse_id=pulse.id)
+        return tx.put(
+            PULSES,
+            pulse,
+            PULSE_UPDATED,
+            state=PulseState.RUNNING,
+            process_group=self.process_group,
+            process_started=self.process_started,
+            run_id=self.run_id,
+            boot_id=self.boot_id,
+        )
+
+
+@attrs.frozen
+class EndPulse(Command[Pulse]):
+    """Close an attempt and draw the consequences for its task and its agent."""
+
+    pulse_id: str
+    outcome: str
+    """A value of `OutcomeKind`."""
+    failed: bool
+    """Counts against the task."""
+    detail: str = ""
+    output: str = ""
+    tokens: int | None = None
+    cost_usd: float | None = None
+    to_backlog: bool = False
+    """Give the task back instead of keeping it for the next attempt."""
+    retry_delay_s: float = 0.0
+    """How long a task that is still in progress waits for its next pulse."""
+    never_ran: bool = False
+    """It does not count as an attempt, and the messages that it was to show stay unread."""
+
+    RESULT: ClassVar[type] = Pulse
+
+    def apply(self, tx: Transaction) -> Pulse:
+        """Does nothing where it is closed already: the first word counts."""
+        pulse = tx.get(PULSES, self.pulse_id)
+        if pulse.state is PulseState.ENDED:
+            return pulse
+        ended = tx.put(
+            PULSES,
+            pulse,
+            PULSE_UPDATED,
+            state=PulseState.ENDED,
+            outcome=self.outcome,
+            detail=self.detail,
+            output=self.output[-MAX_OUTPUT_CHARS:],
+            tokens=self.tokens,
+            cost_usd=self.cost_usd,
+            ended_at=tx.at,
+        )
+        if self.never_ran:
+            self._give_back_messages(tx, pulse)
+        self._free_agent(tx, pulse)
+        task = tx.find(TASKS, "WHERE id = ?", pulse.task_id)
+        if task is not None and task.status is TaskStatus.IN_PROGRESS:
+            self._settle_task(tx, pulse, task)
+        return ended
+
+    def _free_agent(self, tx: Transaction, pulse: Pulse) -> None:
+        agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
+        if agent is None:
+            return
+        distilled = agent.status is AgentStatus.DISTILLING and pulse.kind is PulseKind.DISTILL
+        if agent.status is AgentStatus.WORKING or distilled:
+            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
+
+    def _give_back_messages(self, tx: Transaction, pulse: Pulse) -> None:
+        for message in tx.all(
+            MESSAGES, "WHERE to_agent = ? AND read_by = ?", pulse.agent_id, pulse.id
+        ):
+            tx.put(MESSAGES, message, "message_read", read_by=None)
+
+    def _settle_task(self, tx: Transaction, pulse: Pulse, task: Task) -> None:
+        not_before = tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
+        if not self.failed:
+            tx.put(
+                TASKS,
+                task,
+                TASK_UPDATED,
+                attempts=task.attempts - self.never_ran,
+                failures=task.failures if self.never_ran else 0,
+                not_before=not_before,
+            )
+            return
+        failures = task.failures + 1
+        note(
+            tx,
+            task,
+            "deadman" if self.to_backlog else "failed",
+            f"attempt {pulse.attempt} ended: {self.outcome}, {self.detail}",
+            agent_id=pulse.agent_id,
+            pulse_id=pulse.id,
+        )
+        agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
+        status = TaskStatus.BACKLOG if self.to_backlog else task.status
+        failed = tx.put(
+            TASKS, task, TASK_UPDATED, status=status, failures=failures, not_before=not_before
+        )
+        if agent is not None and failures >= max(1, agent.max_retries):
+            issue = f"{failures} attempts failed; the last: {self.outcome}, {self.detail}"
+            open_help(tx, failed, agent, issue, urgency="high", pulse_id=pulse.id)

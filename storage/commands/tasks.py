@@ -1,0 +1,282 @@
+"""Cards: made, moved, given to somebody, removed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from .._errors import Conflict, Forbidden, Invalid, NotFound
+from .._records import Agent, AgentStatus, Task, TaskStatus
+from .._table import AGENTS, DEPENDENCIES, TASKS
+from .._transaction import Command, Transaction
+from ._dependencies import add_dependencies
+from ._events import TASK_UPDATED, note
+from .help import withdraw_help
+from .projects import require_active
+
+AGENT_UPDATED = "agent_updated"
+MAX_TITLE_CHARS = 500
+
+
+def require_soul(tx: Transaction, project_id: str, soul: str) -> Agent:
+    """Return the project's agent with this soul, or refuse with the souls there are."""
+    agent = tx.find(AGENTS, "WHERE id = ?", f"{soul}:{project_id}")
+    if agent is None:
+        known = [a.soul for a in tx.all(AGENTS, "WHERE project_id = ? ORDER BY soul", project_id)]
+        raise NotFound(
+            f"no agent with soul {soul!r} works in project {project_id!r}"
+            f" (there: {', '.join(known) or 'none'}); create it with mission.agent.create",
+            field="assignee_id",
+        )
+    return agent
+
+
+def _checked(title: str, priority: int) -> None:
+    if not title.strip() or len(title) > MAX_TITLE_CHARS:
+        raise Invalid(f"title must have 1 to {MAX_TITLE_CHARS} characters", field="title")
+    if not 1 <= priority <= 5:
+        raise Invalid(f"priority must be 1 (high) to 5 (low), not {priority}", field="priority")
+
+
+@attrs.frozen
+class CreateTask(Command[Task]):
+    """Put a new card into the backlog."""
+
+    project_id: str
+    title: str
+    assignee: str | None = None
+    priority: int = 3
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    due_at: int | None = None
+    side_effects: bool = False
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """Refuses an unknown soul or dependency."""
+        require_active(tx, self.project_id)
+        _checked(self.title, self.priority)
+        if self.assignee is not None:
+            require_soul(tx, self.project_id, self.assignee)
+        task = Task(
+            id=tx.new_id(),
+            project_id=self.project_id,
+            title=self.title.strip(),
+            description=self.description,
+            status=TaskStatus.BACKLOG,
+            assignee=self.assignee,
+            priority=self.priority,
+            labels=self.labels,
+            side_effects=self.side_effects,
+            due_at=self.due_at,
+            attempts=0,
+            failures=0,
+            not_before=None,
+            created_by=tx.actor,
+            created_at=tx.at,
+            updated_at=tx.at,
+        )
+        tx.insert(TASKS, task, TASK_UPDATED)
+        add_dependencies(tx, task, self.depends_on)
+        note(tx, task, "created", f"created: {task.title}")
+        return task
+
+
+@attrs.frozen
+class MoveTask(Command[Task]):
+    """Move a card to another column."""
+
+    task_id: str
+    new_status: TaskStatus
+    expected_version: int | None = None
+    by_agent: str | None = None
+    """Set when an agent moves it: it may move its own task only."""
+    pulse_id: str | None = None
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """Any column to any, except that archived goes back to the backlog only."""
+        task = tx.get(TASKS, self.task_id)
+        require_version(task, self.expected_version)
+        if self.by_agent is not None:
+            require_owner(task, self.by_agent)
+        if task.status is self.new_status:
+            return task
+        self._check(tx, task)
+        fresh = self.new_status in (TaskStatus.BACKLOG, TaskStatus.DONE)
+        moved = tx.put(
+            TASKS,
+            task,
+            TASK_UPDATED,
+            status=self.new_status,
+            failures=0 if fresh else task.failures,
+            not_before=None,
+        )
+        note(
+            tx,
+            moved,
+            "moved",
+            f"{task.status.name.lower()} → {moved.status.name.lower()}",
+            agent_id=self.by_agent,
+            pulse_id=self.pulse_id,
+        )
+        _settle_agent(tx, task, moved)
+        return moved
+
+    def _check(self, tx: Transaction, task: Task) -> None:
+        if task.status is TaskStatus.ARCHIVED and self.new_status is not TaskStatus.BACKLOG:
+            raise Conflict(
+                "an archived task returns to backlog only: move it there first",
+                field="new_status",
+                task_id=task.id,
+            )
+        if self.new_status is TaskStatus.IN_PROGRESS:
+            if task.assignee is None:
+                raise Conflict(
+                    "in_progress needs an assignee: assign the task first",
+                    field="assignee_id",
+                    task_id=task.id,
+                )
+            require_free_hands(tx, task, task.assignee)
+
+
+@attrs.frozen
+class UpdateTask(Command[Task]):
+    """Change what a card says.  None leaves a field as it is."""
+
+    task_id: str
+    title: str | None = None
+    description: str | None = None
+    priority: int | None = None
+    labels: tuple[str, ...] | None = None
+    depends_on: tuple[str, ...] | None = None
+    due_at: int | None = None
+    side_effects: bool | None = None
+    expected_version: int | None = None
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """Refuses another version than the expected one, and a cycle of dependencies."""
+        task = tx.get(TASKS, self.task_id)
+        require_version(task, self.expected_version)
+        names = ("title", "description", "priority", "labels", "due_at", "side_effects")
+        changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        _checked(str(changes.get("title", task.title)), self.priority or task.priority)
+        updated = tx.put(TASKS, task, TASK_UPDATED, **changes)
+        if self.depends_on is not None:
+            for known in tx.all(DEPENDENCIES, "WHERE task_id = ?", task.id):
+                tx.remove(DEPENDENCIES, known, TASK_UPDATED)
+            add_dependencies(tx, updated, self.depends_on)
+        return updated
+
+
+@attrs.frozen
+class AssignTask(Command[Task]):
+    """Give a card to a soul of the project, or to nobody."""
+
+    task_id: str
+    assignee: str | None
+    expected_version: int | None = None
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """A task in progress that changes hands goes back to the backlog."""
+        task = tx.get(TASKS, self.task_id)
+        require_version(task, self.expected_version)
+        if self.assignee is not None:
+            require_soul(tx, task.project_id, self.assignee)
+        if task.assignee == self.assignee:
+            return task
+        status = task.status
+        if status in (TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED):
+            status = TaskStatus.BACKLOG
+        given = tx.put(
+            TASKS,
+            task,
+            TASK_UPDATED,
+            assignee=self.assignee,
+            status=status,
+            failures=0,
+            not_before=None,
+        )
+        note(tx, given, "assigned", f"{task.assignee or 'nobody'} → {self.assignee or 'nobody'}")
+        _settle_agent(tx, task, given)
+        return given
+
+
+@attrs.frozen
+class DeleteTask(Command[Task]):
+    """Remove a card and its dependencies.  Its thoughts stay."""
+
+    task_id: str
+    expected_version: int | None = None
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """Returns the card as it was."""
+        task = tx.get(TASKS, self.task_id)
+        require_version(task, self.expected_version)
+        for bond in tx.all(DEPENDENCIES, "WHERE task_id = ?1 OR depends_on = ?1", task.id):
+            tx.remove(DEPENDENCIES, bond, TASK_UPDATED)
+        note(tx, task, "deleted", f"deleted: {task.title}")
+        _settle_agent(tx, task, attrs.evolve(task, status=TaskStatus.ARCHIVED))
+        tx.remove(TASKS, task, TASK_UPDATED)
+        return task
+
+
+def require_version(task: Task, expected: int | None) -> None:
+    """Refuse a write that was based on another version of *task*."""
+    if expected is not None and expected != task.version:
+        raise Conflict(
+            f"task {task.id} has version {task.version}, not {expected}: read it again",
+            field="expected_version",
+            task_id=task.id,
+            version=task.version,
+            status=task.status.name.lower(),
+        )
+
+
+def require_owner(task: Task, agent_id: str) -> None:
+    """Refuse an agent that is not the task's own."""
+    if f"{task.assignee}:{task.project_id}" != agent_id:
+        raise Forbidden(
+            f"task {task.id} belongs to {task.assignee or 'nobody'}: {agent_id} may not change it",
+            task_id=task.id,
+        )
+
+
+def require_free_hands(tx: Transaction, task: Task, soul: str) -> None:
+    """Refuse a second task in progress for one agent instance."""
+    other = tx.find(
+        TASKS,
+        "WHERE project_id = ? AND assignee = ? AND status = 1 AND id <> ?",
+        task.project_id,
+        soul,
+        task.id,
+    )
+    if other is not None:
+        raise Conflict(
+            f"{soul} has {other.title!r} ({other.id}) in progress: finish or move that first",
+            task_id=other.id,
+        )
+
+
+def _settle_agent(tx: Transaction, before: Task, after: Task) -> None:
+    """Let the agents involved follow a card that was moved, given away or removed."""
+    if before.status is TaskStatus.BLOCKED and after.status is not TaskStatus.BLOCKED:
+        withdraw_help(tx, before)
+    agent = tx.find(AGENTS, "WHERE id = ?", f"{before.assignee}:{before.project_id}")
+    if agent is None or agent.current_task_id != before.id:
+        return
+    if after.status is TaskStatus.DONE and before.assignee == after.assignee:
+        if agent.status in (AgentStatus.IDLE, AgentStatus.WORKING):
+            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.DISTILLING)
+    elif after.status is not TaskStatus.IN_PROGRESS:
+        tx.put(AGENTS, agent, AGENT_UPDATED, current_task_id=None)

@@ -1,0 +1,145 @@
+"""The dynamic supervisor: any number of children that know nothing of each other."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import attrs
+
+from ._admin import ChildCounts, Reconfigure, SupervisorSpec
+from ._cell import Cell
+from ._errors import (
+    BadFlags,
+    BadSpec,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    NotSupported,
+)
+from ._family import Family
+from ._flags import Flags
+from ._policy import AutoShutdown, Backoff, Intensity, Restart, Strategy
+from ._ref import Ref
+from ._spec import ChildSpec, Shutdown, check_specs
+from ._stopping import stop_together
+
+
+class DynamicSupervisor(Family):
+    """Starts children on request, and stops them all at once.
+
+    With a *template* it is OTP's `simple_one_for_one`: children are made of the template and
+    further arguments, and are known by their refs only.  Without one it is Elixir's
+    `DynamicSupervisor`, except that ids are unique.
+    """
+
+    def __init__(self, flags: Flags, template: ChildSpec | None) -> None:
+        super().__init__(flags)
+        self._template = template
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    def spec(  # noqa: PLR0913 - OTP's flags and child specification in one
+        cls,
+        id: str,  # noqa: A002 - as in ChildSpec
+        *,
+        template: ChildSpec | None = None,
+        intensity: Intensity = Intensity(),  # noqa: B008 - immutable
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        restart: Restart = Restart.PERMANENT,
+        shutdown: float | Shutdown = math.inf,
+        significant: bool = False,
+        backoff: Backoff | None = None,
+        register: str | None = None,
+    ) -> SupervisorSpec:
+        """Specify a dynamic supervisor as a child.
+
+        Raises:
+            BadSpec, BadFlags: a field or flag is wrong.
+        """
+        flags = Flags(Strategy.ONE_FOR_ONE, intensity, auto_shutdown)
+        if template is not None:
+            check_specs((template,), auto_shutdown)
+            if template.register is not None:
+                raise BadSpec("register", template.register, "one name for many children")
+        return SupervisorSpec(
+            id,
+            cls,
+            (flags, template),
+            restart=restart,
+            shutdown=shutdown,
+            significant=significant,
+            capacity=math.inf,
+            backoff=backoff,
+            register=register,
+        )
+
+    def _complete(self, spec: ChildSpec | None, args: tuple[Any, ...]) -> ChildSpec:
+        template = self._template
+        if template is not None:
+            number = f"{template.id}-{next(self._numbers)}"
+            return attrs.evolve(template, id=number, args=template.args + args)
+        if spec is None:
+            raise BadSpec("spec", args, "one ChildSpec: there is no template")
+        check_specs((spec,), self._flags.auto_shutdown)
+        return spec
+
+    async def _terminate(self, child: str | Ref[Any]) -> None:
+        cell = self._find(child)
+        await stop_together([cell])
+        self._forget(cell)
+
+    def _find(self, child: str | Ref[Any]) -> Cell:
+        if isinstance(child, str) and self._template is not None:
+            raise NotSupported("children made of a template are known by their refs")
+        return super()._find(child)
+
+    async def _start_again(self, child: str | Ref[Any]) -> Ref[Any] | None:
+        raise NotSupported(f"{child!r}: a dynamic supervisor keeps no stopped children")
+
+    def _delete(self, child: str | Ref[Any]) -> None:
+        try:
+            cell = self._find(child)
+        except ChildNotFound:
+            return  # whoever was terminated is forgotten already
+        raise ChildRestarting(cell.path) if cell.state == "restarting" else ChildRunning(cell.path)
+
+    def _spec_of(self, child: str | Ref[Any]) -> ChildSpec:
+        cell = self._find(child)
+        return cell.spec if self._template is None else self._template
+
+    def _counts(self) -> ChildCounts:
+        cells = list(self.cells)
+        supervisors = sum(cell.spec.kind == "supervisor" for cell in cells)
+        active = sum(cell.incarnation is not None for cell in cells)
+        specs = len(cells) if self._template is None else 1
+        return ChildCounts(specs, active, supervisors, len(cells) - supervisors)
+
+    def _after_ignore(self, cell: Cell) -> None:
+        self._forget(cell)
+
+    async def _restart_group(self, cell: Cell) -> None:
+        await self._start_or_retry(cell)
+
+    async def _stop_all(self) -> None:
+        await stop_together(list(self.cells))
+
+    def _reconfigure(self, change: Reconfigure) -> None:
+        if change.strategy not in {None, Strategy.ONE_FOR_ONE}:
+            raise BadFlags("strategy", change.strategy, "a dynamic supervisor is one_for_one")
+        intensity = change.intensity or self._flags.intensity
+        auto_shutdown = change.auto_shutdown or self._flags.auto_shutdown
+        flags = Flags(Strategy.ONE_FOR_ONE, intensity, auto_shutdown)
+        template = self._template
+        if change.specs is not None:
+            if template is None:
+                raise NotSupported("there is no template to replace")
+            if len(change.specs) != 1:
+                raise BadSpec("specs", change.specs, "one template")
+            template = change.specs[0]
+        if template is not None:
+            check_specs((template,), auto_shutdown)
+        self._template = template
+        self._flags = flags
+        self._window.intensity = flags.intensity

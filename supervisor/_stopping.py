@@ -1,0 +1,94 @@
+"""Stopping children: first asked, then cancelled, and always awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+
+from ._cell import Cell
+from ._events import Unkillable
+from ._exits import Exit, Killed, Normal, ShutdownExit
+from ._incarnation import Incarnation
+from ._policy import Restart
+from ._spec import Shutdown
+
+PASSES_TO_DIE = 32
+"""Rounds of trio's scheduler that a cancelled task may take before it is called unkillable."""
+
+
+async def stop_together(cells: Iterable[Cell]) -> None:
+    """Ask all *cells* to stop, at once; kill each that does not in its own time.
+
+    Their ends are dealt with by this: supervisors do not hear of them again.
+    """
+    incarnations = []
+    for cell in cells:
+        cell.call_off_retry()
+        if cell.watched is not None:
+            _ask_to_stop(cell.watched)
+            incarnations.append(cell.watched)
+    incarnations.sort(key=lambda incarnation: incarnation.deadline)
+    for incarnation in incarnations:
+        if incarnation.exit is None:
+            with trio.move_on_at(incarnation.deadline):
+                await incarnation.ended.wait()
+        incarnation.kill()
+    for incarnation in incarnations:
+        await _until_dead(incarnation)
+        _settle(incarnation)
+
+
+async def kill_together(cells: Iterable[Cell]) -> None:
+    """Cancel all *cells*, and wait for them whatever happens."""
+    incarnations = [cell.watched for cell in cells if cell.watched is not None]
+    for incarnation in incarnations:
+        incarnation.kill()
+    with trio.CancelScope(shield=True):
+        for incarnation in incarnations:
+            await _until_dead(incarnation)
+            incarnation.cell.watched = None
+            incarnation.cell.state = "stopped"
+
+
+def _ask_to_stop(incarnation: Incarnation) -> None:
+    if incarnation.exit is not None:
+        return
+    shutdown = incarnation.cell.spec.shutdown
+    if shutdown is Shutdown.BRUTAL_KILL:
+        incarnation.kill()
+    else:
+        incarnation.shut(trio.current_time() + shutdown)
+
+
+async def _until_dead(incarnation: Incarnation) -> None:
+    cell = incarnation.cell
+    if cell.spec.kind == "worker":  # a supervisor takes as long as its children
+        for _ in range(PASSES_TO_DIE):
+            if incarnation.exit is not None:
+                return
+            await trio.lowlevel.checkpoint()
+        supervisor = "" if cell.parent is None else cell.parent.path
+        cell.system.emit(Unkillable(supervisor, cell.offender()))
+    await incarnation.ended.wait()
+
+
+def _settle(incarnation: Incarnation) -> None:
+    cell = incarnation.cell
+    cell.watched = None
+    cell.state = "stopped"
+    reason = incarnation.exit
+    if reason is not None and not _as_it_should(cell, reason):
+        cell.report_stop_error(reason)
+
+
+def _as_it_should(cell: Cell, reason: Exit) -> bool:
+    match reason:
+        case ShutdownExit():
+            return True
+        case Killed():
+            return cell.spec.shutdown is Shutdown.BRUTAL_KILL
+        case Normal():
+            return cell.spec.restart is not Restart.PERMANENT
+        case _:
+            return False
