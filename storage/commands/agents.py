@@ -14,7 +14,7 @@ from .._table import AGENTS, SESSIONS, SOULS, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
 from ._slots import free_slot
-from .help import AGENT_UPDATED, send
+from .help import AGENT_UPDATED, send, waits_for_answer
 from .projects import require_active
 
 _SOUL = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
@@ -115,16 +115,19 @@ class SetAgentStatus(Command[Agent]):
     RESULT: ClassVar[type] = Agent
 
     def apply(self, tx: Transaction) -> Agent:
-        """Refuses a current task that is not the agent's own."""
+        """Refuses another's task.  Idle becomes blocked while the agent waits for an answer."""
         agent = tx.get(AGENTS, self.agent_id)
         if self.current_task_id is not None:
             task: Task = tx.get(TASKS, self.current_task_id)
             if (task.project_id, task.assignee) != (agent.project_id, agent.soul):
                 raise Conflict(f"task {task.id} is not {agent.id}'s", field="current_task_id")
         current = self.current_task_id or agent.current_task_id
-        if (agent.status, agent.current_task_id) == (self.status, current):
+        status = self.status
+        if status is AgentStatus.IDLE and waits_for_answer(tx, agent.id):
+            status = AgentStatus.BLOCKED
+        if (agent.status, agent.current_task_id) == (status, current):
             return agent
-        return tx.put(AGENTS, agent, AGENT_UPDATED, status=self.status, current_task_id=current)
+        return tx.put(AGENTS, agent, AGENT_UPDATED, status=status, current_task_id=current)
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from .._errors import Conflict, Invalid
+from .._errors import Conflict, Forbidden, Invalid
 from .._records import Agent, AgentStatus, HelpRequest, HelpState, Message, Task, TaskStatus
 from .._table import AGENTS, HELP_REQUESTS, MESSAGES, TASKS
 from .._transaction import Command, Transaction
@@ -33,7 +33,7 @@ class RequestHelp(Command[HelpRequest]):
     RESULT: ClassVar[type] = HelpRequest
 
     def apply(self, tx: Transaction) -> HelpRequest:
-        """Refuses a task that is done or archived."""
+        """Refuses a task that is over, another agent's, or waits for an answer already."""
         if self.urgency not in URGENCIES:
             raise Invalid(
                 f"urgency must be one of {', '.join(URGENCIES)}, not {self.urgency!r}",
@@ -42,8 +42,15 @@ class RequestHelp(Command[HelpRequest]):
         if not self.issue.strip():
             raise Invalid("issue must say what is needed", field="issue")
         task = tx.get(TASKS, self.task_id)
+        if self.by_agent is not None:
+            require_owner(task, self.by_agent)
         if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
             raise Conflict(f"the task is {task.status.name.lower()}", task_id=task.id)
+        asked = tx.find(HELP_REQUESTS, "WHERE task_id = ? AND state = 'open'", task.id)
+        if asked is not None:
+            raise Conflict(
+                f"the task waits for an answer to {asked.issue!r} already", help_id=asked.id
+            )
         agent = tx.find(AGENTS, "WHERE id = ?", f"{task.assignee}:{task.project_id}")
         return open_help(
             tx, task, agent, self.issue.strip(), urgency=self.urgency, pulse_id=self.pulse_id
@@ -81,18 +88,19 @@ class AnswerHelp(Command[HelpRequest]):
             text = f"Answer to your question {request.issue!r}: {self.answer}"
             send(tx, request.project_id, request.agent_id, text)
         task = tx.find(TASKS, "WHERE id = ?", request.task_id)
+        release_agent(tx, request.agent_id)
         if task is not None:
             self._continue(tx, task)
-        release_agent(tx, request.agent_id)
         return answered
 
     def _continue(self, tx: Transaction, task: Task) -> None:
         note(tx, task, "answered", f"{tx.actor} answered: {self.answer}")
         status = self.new_status
-        if status is TaskStatus.IN_PROGRESS and (task.assignee is None or _hands_full(tx, task)):
-            # The agent took up something else meanwhile: this one is next in line.
+        if status is TaskStatus.IN_PROGRESS and not _can_go_on(tx, task):
+            # Its agent took up something else meanwhile, or is gone: this one is next in line.
             status = TaskStatus.BACKLOG
-        tx.put(TASKS, task, TASK_UPDATED, status=status, failures=0, not_before=None)
+        moved = tx.put(TASKS, task, TASK_UPDATED, status=status, failures=0, not_before=None)
+        settle_agent(tx, task, moved)
 
 
 def open_help(  # noqa: PLR0913 - the columns of a request
@@ -126,6 +134,29 @@ def open_help(  # noqa: PLR0913 - the columns of a request
     return tx.insert(HELP_REQUESTS, request, HELP_REQUESTED)
 
 
+def require_owner(task: Task, agent_id: str) -> None:
+    """Refuse an agent that is not the task's own."""
+    if f"{task.assignee}:{task.project_id}" != agent_id:
+        raise Forbidden(
+            f"task {task.id} belongs to {task.assignee or 'nobody'}: {agent_id} may not change it",
+            task_id=task.id,
+        )
+
+
+def settle_agent(tx: Transaction, before: Task, after: Task) -> None:
+    """Let the agents involved follow a card that was moved, given away or removed."""
+    if before.status is TaskStatus.BLOCKED and after.status is not TaskStatus.BLOCKED:
+        withdraw_help(tx, before)
+    agent = tx.find(AGENTS, "WHERE id = ?", f"{before.assignee}:{before.project_id}")
+    if agent is None or agent.current_task_id != before.id:
+        return
+    if after.status is TaskStatus.DONE and before.assignee == after.assignee:
+        if agent.status in (AgentStatus.IDLE, AgentStatus.WORKING):
+            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.DISTILLING)
+    elif after.status is not TaskStatus.IN_PROGRESS:
+        tx.put(AGENTS, agent, AGENT_UPDATED, current_task_id=None)
+
+
 def withdraw_help(tx: Transaction, task: Task) -> None:
     """Close the open questions about a task that was moved on without an answer."""
     for request in tx.all(HELP_REQUESTS, "WHERE task_id = ? AND state = 'open'", task.id):
@@ -138,8 +169,14 @@ def release_agent(tx: Transaction, agent_id: str | None) -> None:
     agent = tx.find(AGENTS, "WHERE id = ?", agent_id)
     if agent is None or agent.status is not AgentStatus.BLOCKED:
         return
-    if tx.find(HELP_REQUESTS, "WHERE agent_id = ? AND state = 'open'", agent_id) is None:
+    if not waits_for_answer(tx, agent.id):
         tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
+
+
+def waits_for_answer(tx: Transaction, agent_id: str) -> bool:
+    """Whether a question of this agent is open."""
+    asked = tx.find(HELP_REQUESTS, "WHERE agent_id = ? AND state = 'open'", agent_id)
+    return asked is not None
 
 
 def send(tx: Transaction, project_id: str, to_agent: str, text: str) -> Message:
@@ -148,12 +185,8 @@ def send(tx: Transaction, project_id: str, to_agent: str, text: str) -> Message:
     return tx.insert(MESSAGES, message, MESSAGE_SENT)
 
 
-def _hands_full(tx: Transaction, task: Task) -> bool:
-    return bool(
-        tx.scalar(
-            "SELECT 1 FROM tasks WHERE project_id = ? AND assignee = ? AND status = 1 AND id <> ?",
-            task.project_id,
-            task.assignee,
-            task.id,
-        )
-    )
+def _can_go_on(tx: Transaction, task: Task) -> bool:
+    agent = tx.find(AGENTS, "WHERE id = ?", f"{task.assignee}:{task.project_id}")
+    in_hand = "WHERE project_id = ? AND assignee = ? AND status = 1 AND id <> ?"
+    other = tx.find(TASKS, in_hand, task.project_id, task.assignee, task.id)
+    return agent is not None and other is None

@@ -12,8 +12,7 @@ from .._records import AgentStatus, ChronicleEntry, Memory, Task, TaskEvent
 from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import note
-from .help import AGENT_UPDATED
-from .tasks import require_owner
+from .help import AGENT_UPDATED, require_owner
 
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"

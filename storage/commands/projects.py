@@ -36,7 +36,8 @@ class InitProject(Command[Project]):
         name = self.name.strip()
         if not name or len(name) > MAX_NAME_CHARS or not slug(name):
             raise Invalid(
-                f"project_name must have a letter or digit and at most {MAX_NAME_CHARS} characters",
+                f"project_name must have a letter or digit (a-z, 0-9) and at most {MAX_NAME_CHARS}"
+                " characters",
                 field="project_name",
             )
         if self.base_id is not None:
@@ -70,7 +71,9 @@ class RenameProject(Command[Project]):
         """Refuses an empty name."""
         name = self.name.strip()
         if not name or len(name) > MAX_NAME_CHARS:
-            raise Invalid("project_name must not be empty", field="project_name")
+            raise Invalid(
+                f"project_name must have 1 to {MAX_NAME_CHARS} characters", field="project_name"
+            )
         return tx.put(PROJECTS, tx.get(PROJECTS, self.project_id), PROJECT_UPDATED, name=name)
 
 

@@ -198,8 +198,10 @@ class EndPulse(Command[Pulse]):
         if self.never_ran:
             self._give_back_messages(tx, pulse)
         self._free_agent(tx, pulse)
-        task = tx.find(TASKS, "WHERE id = ?", pulse.task_id)
-        if task is not None and task.status is TaskStatus.IN_PROGRESS:
+        task = tx.find(TASKS, "WHERE id = ? AND status = 1", pulse.task_id)
+        # It may have been given to another agent since, whose attempts are not this one.
+        own = task is not None and f"{task.assignee}:{task.project_id}" == pulse.agent_id
+        if task is not None and own and pulse.kind is PulseKind.WORK:
             self._settle_task(tx, pulse, task)
         return ended
 
@@ -207,8 +209,9 @@ class EndPulse(Command[Pulse]):
         agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
         if agent is None:
             return
-        distilled = agent.status is AgentStatus.DISTILLING and pulse.kind is PulseKind.DISTILL
-        if agent.status is AgentStatus.WORKING or distilled:
+        distilling = agent.status is AgentStatus.DISTILLING and pulse.kind is PulseKind.DISTILL
+        # It was given its one chance to distil, unless that pulse never ran.
+        if agent.status is AgentStatus.WORKING or (distilling and not self.never_ran):
             tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
 
     def _give_back_messages(self, tx: Transaction, pulse: Pulse) -> None:

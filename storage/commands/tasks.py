@@ -6,16 +6,15 @@ from typing import ClassVar
 
 import attrs
 
-from .._errors import Conflict, Forbidden, Invalid, NotFound
-from .._records import Agent, AgentStatus, Task, TaskStatus
+from .._errors import Conflict, Invalid, NotFound
+from .._records import Agent, Task, TaskStatus
 from .._table import AGENTS, DEPENDENCIES, TASKS
 from .._transaction import Command, Transaction
 from ._dependencies import add_dependencies
 from ._events import TASK_UPDATED, note
-from .help import withdraw_help
+from .help import require_owner, settle_agent
 from .projects import require_active
 
-AGENT_UPDATED = "agent_updated"
 MAX_TITLE_CHARS = 500
 
 
@@ -124,7 +123,7 @@ class MoveTask(Command[Task]):
             agent_id=self.by_agent,
             pulse_id=self.pulse_id,
         )
-        _settle_agent(tx, task, moved)
+        settle_agent(tx, task, moved)
         return moved
 
     def _check(self, tx: Transaction, task: Task) -> None:
@@ -166,7 +165,9 @@ class UpdateTask(Command[Task]):
         require_version(task, self.expected_version)
         names = ("title", "description", "priority", "labels", "due_at", "side_effects")
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        _checked(str(changes.get("title", task.title)), self.priority or task.priority)
+        if self.title is not None:
+            changes["title"] = self.title.strip()
+        _checked(changes.get("title", task.title), changes.get("priority", task.priority))
         updated = tx.put(TASKS, task, TASK_UPDATED, **changes)
         if self.depends_on is not None:
             for known in tx.all(DEPENDENCIES, "WHERE task_id = ?", task.id):
@@ -206,7 +207,7 @@ class AssignTask(Command[Task]):
             not_before=None,
         )
         note(tx, given, "assigned", f"{task.assignee or 'nobody'} → {self.assignee or 'nobody'}")
-        _settle_agent(tx, task, given)
+        settle_agent(tx, task, given)
         return given
 
 
@@ -226,7 +227,7 @@ class DeleteTask(Command[Task]):
         for bond in tx.all(DEPENDENCIES, "WHERE task_id = ?1 OR depends_on = ?1", task.id):
             tx.remove(DEPENDENCIES, bond, TASK_UPDATED)
         note(tx, task, "deleted", f"deleted: {task.title}")
-        _settle_agent(tx, task, attrs.evolve(task, status=TaskStatus.ARCHIVED))
+        settle_agent(tx, task, attrs.evolve(task, status=TaskStatus.ARCHIVED))
         tx.remove(TASKS, task, TASK_UPDATED)
         return task
 
@@ -240,15 +241,6 @@ def require_version(task: Task, expected: int | None) -> None:
             task_id=task.id,
             version=task.version,
             status=task.status.name.lower(),
-        )
-
-
-def require_owner(task: Task, agent_id: str) -> None:
-    """Refuse an agent that is not the task's own."""
-    if f"{task.assignee}:{task.project_id}" != agent_id:
-        raise Forbidden(
-            f"task {task.id} belongs to {task.assignee or 'nobody'}: {agent_id} may not change it",
-            task_id=task.id,
         )
 
 
@@ -266,17 +258,3 @@ def require_free_hands(tx: Transaction, task: Task, soul: str) -> None:
             f"{soul} has {other.title!r} ({other.id}) in progress: finish or move that first",
             task_id=other.id,
         )
-
-
-def _settle_agent(tx: Transaction, before: Task, after: Task) -> None:
-    """Let the agents involved follow a card that was moved, given away or removed."""
-    if before.status is TaskStatus.BLOCKED and after.status is not TaskStatus.BLOCKED:
-        withdraw_help(tx, before)
-    agent = tx.find(AGENTS, "WHERE id = ?", f"{before.assignee}:{before.project_id}")
-    if agent is None or agent.current_task_id != before.id:
-        return
-    if after.status is TaskStatus.DONE and before.assignee == after.assignee:
-        if agent.status in (AgentStatus.IDLE, AgentStatus.WORKING):
-            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.DISTILLING)
-    elif after.status is not TaskStatus.IN_PROGRESS:
-        tx.put(AGENTS, agent, AGENT_UPDATED, current_task_id=None)
