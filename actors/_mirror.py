@@ -37,13 +37,13 @@ def kanban(project: Project, tasks: Sequence[Task], depends_on: Mapping[str, Seq
     """Render the board: a section for each column that has cards, always in the same order."""
     done = {task.id for task in tasks if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED)}
     titles = {task.id: task.title for task in tasks}
-    parts = [f"# {project.name}\n\n{NOTICE}"]
+    parts = [f"# {_line(project.name)}\n\n{NOTICE}"]
     for status, title in _TITLES.items():
         cards = [task for task in tasks if task.status is status]
         if cards or status is not TaskStatus.ARCHIVED:
             parts.append(f"\n## {title} ({len(cards)})\n\n")
         for task in cards:
-            waits = [titles[id_] for id_ in depends_on.get(task.id, ()) if id_ not in done]
+            waits = [_line(titles[id_]) for id_ in depends_on.get(task.id, ()) if id_ not in done]
             parts.append(_card(task, waits))
     return "".join(parts)
 
@@ -52,7 +52,7 @@ def _card(task: Task, waits: Sequence[str]) -> str:
     mark = "x" if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED) else " "
     facts = [f"P{task.priority}", task.assignee or "unassigned"]
     if task.labels:
-        facts.append(" ".join(f"#{label}" for label in task.labels))
+        facts.append(" ".join(f"#{_line(label)}" for label in task.labels))
     if waits:
         facts.append("waits for " + ", ".join(waits))
     return f"- [{mark}] **{_line(task.title)}** · {' · '.join(facts)} · `{task.id}`\n"
@@ -60,7 +60,7 @@ def _card(task: Task, waits: Sequence[str]) -> str:
 
 def chronicle(project: Project, entries: Sequence[ChronicleEntry]) -> str:
     """Render the story, oldest first."""
-    parts = [f"# Chronicle of {project.name}\n\n{NOTICE}"]
+    parts = [f"# Chronicle of {_line(project.name)}\n\n{NOTICE}"]
     for entry in entries:
         parts.append(f"\n## {when(entry.at)} · {entry.author}\n\n{entry.summary}\n")
         if entry.technical_debt:

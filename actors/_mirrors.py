@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ import attrs
 from ..storage import US, Change, PulseKind, PulseState, Reads, replace_file
 from . import _mirror
 from ._home import Home
+from ._runner import OutcomeKind
+
+DAY_US = 86_400 * US
+FAR_FUTURE = 1 << 62
 
 
 @attrs.define
@@ -29,6 +33,7 @@ class Mirrors:
         for agent in reads.agents(self.project_id):
             self._learned(reads, agent.id)
             self._history(reads, agent.id)
+        self._newest_days(reads)
         return reads.last_seq()
 
     def render(self, reads: Reads, after: int) -> int:
@@ -70,22 +75,34 @@ class Mirrors:
             for after in _images(changes, "pulses")
             if after["state"] == PulseState.ENDED.value
         ]
-        days = {datetime.fromtimestamp(after["started_at"] / US, UTC).date() for after in ended}
-        for day in days:
-            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            start = round(midnight.timestamp()) * US
-            end = round((midnight + timedelta(days=1)).timestamp()) * US
-            pulses = reads.pulses_between(self.project_id, start, end)
-            folder = self.home.scope(self.project_id).daily
-            _put(folder / f"{day}.md", _mirror.daily(pulses, self._titles(reads)))
+        for day in {_day(after["started_at"]) for after in ended}:
+            self._write_day(reads, day)
+
+    def _newest_days(self, reads: Reads) -> None:
+        """Write the days that a crash may have left behind: the last one written, and later."""
+        folder = self.home.scope(self.project_id).daily
+        written = sorted(path.stem for path in folder.glob("????-??-??.md"))
+        start = _midnight(date.fromisoformat(written[-1])) - DAY_US if written else 0
+        pulses = reads.pulses_between(self.project_id, start, FAR_FUTURE)
+        for day in {_day(pulse.started_at) for pulse in pulses if pulse.ended_at is not None}:
+            self._write_day(reads, day)
+
+    def _write_day(self, reads: Reads, day: date) -> None:
+        start = _midnight(day)
+        pulses = reads.pulses_between(self.project_id, start, start + DAY_US)
+        text = _mirror.daily(pulses, self._titles(reads))
+        _put(self.home.scope(self.project_id).daily / f"{day}.md", text)
 
     def _archive_notes(self, changes: Iterable[Change]) -> None:
         """Put working notes away once their task has been distilled, or the chance was missed."""
         for after in _images(changes, "memories"):
             self._archive(after["agent_id"], after["id"])
         for after in _images(changes, "pulses"):
-            distilled = after["kind"] == PulseKind.DISTILL.value
-            if distilled and after["state"] == PulseState.ENDED.value:
+            distilled = after["kind"] == PulseKind.DISTILL.value and after["outcome"] not in (
+                None,
+                OutcomeKind.NOT_STARTED.value,
+            )
+            if distilled:
                 self._archive(after["agent_id"], after["id"])
 
     def _archive(self, agent_id: str, why_id: str) -> None:
@@ -111,9 +128,18 @@ def _agents(changes: Iterable[Change], entity: str, field: str) -> list[str]:
     return sorted({str(after[field]) for after in _images(changes, entity)})
 
 
+def _day(at_us: int) -> date:
+    return datetime.fromtimestamp(at_us / US, UTC).date()
+
+
+def _midnight(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * US
+
+
 def _put(path: Path, text: str) -> None:
     try:
-        if path.read_text("utf-8") == text:
+        # As bytes: somebody may have left there what is no text.
+        if path.read_bytes() == text.encode():
             return
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)

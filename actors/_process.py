@@ -142,7 +142,7 @@ async def _read(process: trio.Process, tail: _Tail, life: Life) -> None:
     assert process.stdout is not None  # noqa: S101 - asked for with PIPE
     with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
         while chunk := await process.stdout.receive_some(READ_BYTES):
-            tail.add(chunk)
+            tail.add(bytes(chunk))
             life.sign("output")
 
 

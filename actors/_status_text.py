@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from ..storage import Agent, Message, Pulse, PulseKind, Task, TaskEvent
@@ -106,6 +108,5 @@ def _tail(text: str) -> str:
     return text.strip()[-TAIL_CHARS:]
 
 
-def _listed(lines: object) -> str:
-    items = [f"\n  - {line}" for line in lines]  # type: ignore[attr-defined]
-    return "".join(items) or "none"
+def _listed(lines: Iterable[str]) -> str:
+    return "".join(f"\n  - {line}" for line in lines) or "none"
