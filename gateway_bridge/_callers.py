@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from enum import IntEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from ..actors import AgentIdentity, AgentTokens
-from ..storage import Forbidden, Unauthenticated
+from ..storage import Forbidden, Unauthenticated, replace_file
 
 
 class Access(IntEnum):
@@ -42,7 +41,7 @@ class Caller:
         """Refuse a caller that may do less than *access*."""
         if self.access < access:
             raise Forbidden(
-                f"this needs {access.gateway_scope}, and {self.name} has {self.access.gateway_scope}"
+                f"this needs {access.gateway_scope}; {self.name} has {self.access.gateway_scope}"
             )
 
     def require_project(self, project_id: str) -> None:
@@ -91,7 +90,7 @@ class Doorkeeper:
         Raises:
             Unauthenticated: nobody that we know.
         """
-        scheme, _, token = (authorization or "").partition(" ")
+        scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated(
                 "no token: send 'Authorization: Bearer <the content of mission-control.token>'"
@@ -113,11 +112,9 @@ def _digest(token: str) -> bytes:
 
 def read_or_make_token(path: Path) -> str:
     """Return the token in *path* (mode 0600), making it on the first call."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    with os.fdopen(descriptor, "w") as file:
-        token = secrets.token_urlsafe(32)
-        file.write(token + "\n")
+    known = path.read_text("ascii", "replace").strip() if path.exists() else ""
+    if known:
+        return known
+    token = secrets.token_urlsafe(32)
+    replace_file(path, token + "\n")
     return token

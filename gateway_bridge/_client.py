@@ -74,7 +74,7 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
         Unavailable: nobody listens there.
         Unauthenticated: the token was refused.
     """
-    headers = [("Authorization", f"Bearer {token}")]
+    headers = [(b"Authorization", f"Bearer {token}".encode())]
     send, receive = trio.open_memory_channel[dict[str, Any]](10_000)
     async with trio.open_nursery() as nursery:
         try:
@@ -86,7 +86,7 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
             raise _refusal(url, rejected) from None
         except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
             raise Unavailable(
-                f"no sidecar answers at {url} ({error or 'too slow'}): start one with"
+                f"no sidecar answers at {url} ({str(error) or 'too slow'}): start one with"
                 " 'mission-control run', or name another with --url"
             ) from None
         client = Client(receive, connection, send)

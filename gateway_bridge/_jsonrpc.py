@@ -7,7 +7,8 @@ answers, and an array of notifications gets nothing.
 from __future__ import annotations
 
 import json
-from typing import Any, TypeAlias
+import math
+from typing import Any, NoReturn, TypeAlias
 
 import attrs
 
@@ -49,7 +50,7 @@ class Incoming:
 def parse(text: str | bytes) -> Incoming:
     """Return what *text* holds.  Never raises: what is wrong is an item of the result."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return Incoming((Malformed(failure(None, PARSE_ERROR, "this is not JSON")),))
     if not isinstance(value, list):
@@ -60,12 +61,17 @@ def parse(text: str | bytes) -> Incoming:
     return Incoming(tuple(_call(item) for item in value), batch=True)
 
 
+def _refuse(constant: str) -> NoReturn:
+    """NaN and Infinity, which Python reads, are no JSON."""
+    raise ValueError(constant)
+
+
 def _call(value: object) -> Call | Malformed:
     if not isinstance(value, dict):
         return _malformed(None, "a call is an object")
     id_ = value.get("id")
-    if isinstance(id_, bool) or not isinstance(id_, str | int | float | None):
-        return _malformed(None, "id must be a string, a number or null")
+    if not _is_id(id_):
+        return _malformed(None, "id must be a string, a finite number or null")
     if value.get("jsonrpc") != "2.0":
         return _malformed(id_, 'jsonrpc must be "2.0"')
     if not isinstance(value.get("method"), str):
@@ -75,6 +81,12 @@ def _call(value: object) -> Call | Malformed:
         message = "params must be an object: parameters have names here"
         return Malformed(failure(id_, INVALID_PARAMS, message))
     return Call(value["method"], params, id_, wants_answer="id" in value)
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int | None) and not isinstance(value, bool)
 
 
 def _malformed(id_: Id, message: str) -> Malformed:
@@ -100,5 +112,8 @@ def notification(method: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def dump(value: object) -> str:
-    """Return a message as the text that is sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return a message as the text that is sent.
+
+    It is ASCII: half of a surrogate pair, which a client may have sent, has no UTF-8.
+    """
+    return json.dumps(value, separators=(",", ":"))

@@ -1,20 +1,16 @@
-"""The link to the OpenClaw Gateway: one connection, kept for ever, and what others hold of it.
+"""The link to the OpenClaw Gateway: kept for ever, whatever becomes of single connections.
 
-* `open_connection` greets the Gateway and reads what it says.
 * `Gateway` is what the rest of the program holds: calls and watches that outlive connections.
 * `GatewayLink` is the actor that keeps a Gateway connected.
-
-Long, because what becomes of a call when its connection ends is decided by all three together.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Never, NoReturn, TypeAlias
-from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -24,43 +20,13 @@ from tenacity import (
     retry_if_exception_type,
     wait_random_exponential,
 )
-from trio_websocket import (
-    ConnectionClosed,
-    HandshakeError,
-    WebSocketConnection,
-    wrap_client_stream,
-)
 
-from ..storage import Deadline, MissionError, Unavailable
+from ..storage import Deadline, Unavailable
 from ..supervisor import Actor
-from ._frames import (
-    RETRY_AFTER_MS,
-    Answer,
-    Challenged,
-    Conversation,
-    Event,
-    Failure,
-    GatewayRefused,
-    Greeted,
-    Ignored,
-    Settled,
-    Turned,
-    check_scopes,
-    refusal,
-    to_mission_error,
-)
+from ._connection import Connection, Heard, open_connection
+from ._frames import RETRY_AFTER_MS, Event, GatewayRefused, Settled
 
-VERSION = "0.1.0"
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""More than the 25 MiB that the Gateway sends at most."""
-GREETING_TIMEOUT_S = 10.0
-"""Also how long trio-websocket hangs on a server that hangs up before it answers."""
-CLOSING_TIMEOUT_S = 2.0
 CALL_TIMEOUT_S = 30.0
-SILENT_TICKS = 2
-"""After so many ticks without a word the connection is taken for dead."""
-SENDING_LIMIT = 1000
-"""Requests that may wait to be sent."""
 WATCH_LIMIT = 1000
 """Events that a watch keeps for a slow reader."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
@@ -70,10 +36,6 @@ REFUSED_WAIT_S = 30.0
 log = logging.getLogger(__name__)
 
 
-class ConnectionLost(Unavailable):
-    """The connection ended before the answer came: the request may have been carried out."""
-
-
 @attrs.frozen
 class Gap:
     """Events were missed here: read the state again."""
@@ -81,227 +43,8 @@ class Gap:
     why: str
 
 
-Heard: TypeAlias = Event | Settled
-"""What a connection tells its listener."""
-
 Update: TypeAlias = Event | Settled | Gap
 """What a watch tells its reader."""
-
-
-@attrs.define
-class _Call:
-    """A request that waits for its answer."""
-
-    method: str
-    over: trio.Event = attrs.field(factory=trio.Event)
-    payload: Mapping[str, Any] = attrs.field(factory=dict)
-    error: MissionError | None = None
-
-    def end(
-        self, *, payload: Mapping[str, Any] | None = None, error: MissionError | None = None
-    ) -> None:
-        self.payload, self.error = payload or {}, error
-        self.over.set()
-
-
-class Connection:
-    """One conversation with one life of the Gateway, open until either side ends it."""
-
-    def __init__(
-        self,
-        websocket: WebSocketConnection,
-        conversation: Conversation,
-        hello: Greeted,
-        listener: Callable[[Heard], None],
-    ) -> None:
-        self.hello = hello
-        self._websocket = websocket
-        self._conversation = conversation
-        self._listener = listener
-        self._calls: dict[str, _Call] = {}
-        self._outbox, self._to_send = trio.open_memory_channel[str](SENDING_LIMIT)
-        self._over = trio.Event()
-        self._why_over = ""
-
-    async def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask the Gateway, and return the payload of its (first) answer.
-
-        Raises:
-            ConnectionLost: the answer will never come.
-            Unavailable: too many requests wait already.
-            MissionError: what the Gateway's error means.
-        """
-        if self._over.is_set():
-            raise Unavailable(self._why_over, retry_after_ms=RETRY_AFTER_MS)
-        id_, text = self._conversation.request(method, params)
-        call = self._calls[id_] = _Call(method)
-        try:
-            self._enqueue(text)
-            await call.over.wait()
-        finally:
-            del self._calls[id_]
-        if call.error:
-            raise call.error
-        return dict(call.payload)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the Gateway may still be asked."""
-        return not self._over.is_set()
-
-    async def ended(self) -> str:
-        """Wait for the end of the connection, and say why it came."""
-        await self._over.wait()
-        return self._why_over
-
-    def _enqueue(self, text: str) -> None:
-        try:
-            self._outbox.send_nowait(text)
-        except trio.WouldBlock:
-            raise Unavailable("the Gateway is slow", retry_after_ms=RETRY_AFTER_MS) from None
-
-    async def close(self) -> None:
-        """Say goodbye; do not wait long for the reply."""
-        with trio.move_on_after(CLOSING_TIMEOUT_S):
-            await self._websocket.aclose()
-
-    async def send_all(self) -> None:
-        """Send what is asked.  A task of its own: cancelling a caller must not tear a frame."""
-        try:
-            async for text in self._to_send:
-                await self._websocket.send_message(text)
-        except ConnectionClosed:
-            pass  # the reader tells why
-
-    async def read_all(self) -> None:
-        """Read until the connection ends.  Never waits for those who are told."""
-        try:
-            while True:
-                with trio.fail_after(SILENT_TICKS * self.hello.tick_interval_s):
-                    text = await self._websocket.get_message()
-                self._hear(text)
-        except ConnectionClosed as closed:
-            self._end(f"the Gateway closed the connection ({_closing(closed)})")
-        except trio.TooSlowError:
-            self._end("the Gateway fell silent")
-        finally:
-            self._end("the connection was closed")
-
-    def _hear(self, text: str | bytes) -> None:
-        match self._conversation.receive(text):
-            case Answer(id=id_, payload=payload) if id_ in self._calls:
-                self._calls[id_].end(payload=payload)
-            case Failure(id=id_, error=error) if id_ in self._calls:
-                self._calls[id_].end(error=to_mission_error(self._calls[id_].method, error))
-            case Event() | Settled() as heard:
-                self._listener(heard)
-            case Ignored(why=why):
-                log.debug("ignored %s", why)
-            case Answer() | Failure():
-                pass  # whoever asked has given up waiting
-            case Challenged() | Greeted() | Turned():
-                pass  # not after the greeting: see TRANSITIONS
-
-    def _end(self, why: str) -> None:
-        """Let nobody wait any longer; only the first reason counts."""
-        if self._over.is_set():
-            return
-        self._why_over = why
-        self._over.set()
-        for call in self._calls.values():
-            lost = f"{why} before {call.method} was answered"
-            call.end(error=ConnectionLost(lost, retry_after_ms=RETRY_AFTER_MS))
-
-
-@asynccontextmanager
-async def open_connection(
-    url: str, token: str, listener: Callable[[Heard], None]
-) -> AsyncIterator[Connection]:
-    """Connect to the Gateway and greet it; read in the background while the block runs.
-
-    Args:
-        url: `ws://…` or `wss://…`.
-        token: what `gateway.auth.token` says.
-        listener: told of events at once, from the reading task; must not wait.
-
-    Raises:
-        Unavailable: nobody answers there, or not yet.
-        GatewayRefused: only a person can help.
-    """
-    failure: Exception | None = None
-    async with await _reach(url) as stream, trio.open_nursery() as nursery:
-        try:
-            connection = await _greet(nursery, stream, url, token, listener)
-            nursery.start_soon(connection.read_all)
-            nursery.start_soon(connection.send_all)
-            yield connection
-            await connection.close()
-        except Exception as error:  # noqa: BLE001  # raised below, where no nursery wraps it
-            failure = error
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _reach(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
-    parts = urlsplit(url)
-    host = parts.hostname or "127.0.0.1"
-    try:
-        with trio.fail_after(GREETING_TIMEOUT_S):
-            if parts.scheme == "wss":
-                return await trio.open_ssl_over_tcp_stream(host, parts.port or 443)
-            return await trio.open_tcp_stream(host, parts.port or 80)
-    except (OSError, trio.TooSlowError) as error:
-        why = f"the Gateway at {url} cannot be reached: is it running? ({_reason(error)})"
-        raise Unavailable(why) from error
-
-
-async def _greet(
-    nursery: trio.Nursery,
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-    url: str,
-    token: str,
-    listener: Callable[[Heard], None],
-) -> Connection:
-    parts = urlsplit(url)
-    conversation = Conversation()
-    try:
-        with trio.fail_after(GREETING_TIMEOUT_S):
-            websocket = await wrap_client_stream(
-                nursery, stream, parts.netloc, parts.path or "/", max_message_size=MAX_MESSAGE_BYTES
-            )
-            hello = await _exchange(websocket, conversation, url, token)
-    except (HandshakeError, ConnectionClosed, trio.TooSlowError) as error:
-        why = f"{url} does not greet us as a Gateway does ({_reason(error)})"
-        raise Unavailable(why) from error
-    return Connection(websocket, conversation, hello, listener)
-
-
-async def _exchange(
-    websocket: WebSocketConnection, conversation: Conversation, url: str, token: str
-) -> Greeted:
-    while True:
-        match conversation.receive(await websocket.get_message()):
-            case Challenged():
-                await websocket.send_message(conversation.connect(token, version=VERSION))
-            case Greeted() as hello:
-                check_scopes(url, hello)
-                return hello
-            case Turned(error=error):
-                raise refusal(url, error)
-            case _:
-                pass  # nothing else concerns us before the greeting
-
-
-def _closing(closed: ConnectionClosed) -> str:
-    reason = closed.reason
-    return f"{reason.code} {reason.reason or reason.name}" if reason else "no reason"
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ConnectionClosed):
-        return _closing(error)
-    return str(error) or type(error).__name__
 
 
 class Watch:

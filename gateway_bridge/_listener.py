@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import trio
 from hypercorn.config import Config
@@ -46,7 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or"
             " choose another with --port (0 takes a free one)"
         ) from error
-    bound.setblocking(False)
+    bound.settimeout(0)
     return bound
 
 
@@ -72,7 +73,8 @@ class Listener(Actor[object]):
         config.graceful_timeout = 1.0
         config.websocket_max_message_size = MAX_BODY_BYTES
         config.h11_max_incomplete_size = 16 * 1024
-        app: ASGIFramework = self._app  # type: ignore[assignment] - two spellings of ASGI
+        # Two spellings of ASGI: TypedDicts here, mappings there.
+        app = cast("ASGIFramework", self._app)
         await serve(app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
 
     def receive(self, message: object) -> None:
@@ -106,7 +108,7 @@ class _Doors:
         """Refuse a browser's page of another origin, and a name that was rebound to us."""
         host, origin = connection.headers.get("host"), connection.headers.get("origin")
         if host not in self._hosts:
-            raise Forbidden(f"the Host header must be {sorted(self._hosts)[0]}")
+            raise Forbidden(f"the Host header must be {min(self._hosts)}")
         if origin is not None and origin not in {f"http://{name}" for name in self._hosts}:
             raise Forbidden("pages of other origins may not call this")
 

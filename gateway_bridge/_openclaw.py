@@ -17,15 +17,17 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import trio
 
 from ..actors import Life, Outcome, OutcomeKind, PulseOrder, RunHandle
 from ..storage import MissionError
+from ._connection import ConnectionLost
 from ._frames import RETRY_AFTER_MS, Event, Settled, WireError, is_transient
-from ._link import ConnectionLost, Gap, Gateway, Watch
+from ._link import Gap, Gateway, Watch
+from ._transcript import CLOSING, Transcript, closing_outcome_of, outcome_of, records
 
 ABORT_TIMEOUT_S = 20.0
 """How long a cancelled call tries to stop its run before it leaves that to the next session."""
@@ -37,9 +39,6 @@ WAIT_MS = 20_000
 """How long one `agent.wait` waits."""
 GLANCE_MS = 500
 """The same, where we only want to know how it stands."""
-OUTPUT_CHARS = 4000
-RECOVERY = "main_session_restart_recovery"
-"""What the Gateway names as the source of the message with which it resumes a turn."""
 
 SIGNS = {
     "assistant": "token",
@@ -50,12 +49,6 @@ SIGNS = {
 }
 """Streams of `agent` events that only a living run writes."""
 
-CLOSING = {
-    "aborted": OutcomeKind.ABORTED,
-    "error": OutcomeKind.FAILED,
-    "final": OutcomeKind.SUCCEEDED,
-}
-"""States of the `chat` event that closes a run."""
 
 T = TypeVar("T")
 
@@ -71,7 +64,6 @@ class OpenClawRunner:
 
     Args:
         gateway: the link; whoever made the runner keeps it connected.
-        gateway_agent: the agent of the Gateway that owns the sessions.
         prompt_injected: says whether the plugin puts the status text into the prompt.
     """
 
@@ -79,11 +71,9 @@ class OpenClawRunner:
         self,
         gateway: Gateway,
         *,
-        gateway_agent: str = "main",
         prompt_injected: Callable[[], bool] = _never,
     ) -> None:
         self._gateway = gateway
-        self._gateway_agent = gateway_agent
         self._prompt_injected = prompt_injected
         self._unfinished: dict[str, _Run] = {}
         """By session: runs that could not be stopped in time."""
@@ -92,6 +82,11 @@ class OpenClawRunner:
     def name(self) -> str:
         """Recorded with each pulse."""
         return "openclaw"
+
+    @property
+    def away(self) -> str | None:
+        """Why the Gateway cannot be asked."""
+        return self._gateway.why_down
 
     async def open_session(self, order: PulseOrder) -> str:
         """Make sure that the session exists, with its `cwd`; return the Gateway's id of it.
@@ -102,8 +97,9 @@ class OpenClawRunner:
         """
         if order.session_key in self._unfinished:
             await self._stop(self._unfinished[order.session_key])
+        _, owner, _ = order.session_key.split(":", 2)
         session = {
-            "agentId": self._gateway_agent,
+            "agentId": owner,
             "key": order.session_key,
             "cwd": str(order.cwd),
             "label": order.agent_id,
@@ -217,7 +213,7 @@ class OpenClawRunner:
         """The active tasks of the run (`cli`), or the commands its session left (`exec`)."""
         asked = {"sessionKey": run.session_key, "status": ["queued", "running"]}
         answer = await self._gateway.call("tasks.list", asked, timeout=SLOW_S)
-        tasks = [task for task in _records(answer, "tasks") if task.get("kind") == kind]
+        tasks = [task for task in records(answer, "tasks") if task.get("kind") == kind]
         if kind == "cli":
             tasks = [task for task in tasks if task.get("runId") == run.run_id]
         return [str(task.get("taskId")) for task in tasks]
@@ -344,142 +340,3 @@ async def _collect(run: _Run, life: Life, updates: Watch) -> None:
                     run.close(payload)
             case Event() | Gap():
                 pass  # others' events; what a gap hid, `_look` finds out
-
-
-@attrs.frozen
-class Transcript:
-    """What a session's transcript tells of one run."""
-
-    LIMIT: ClassVar = 1000
-    """Rows that the Gateway gives at most; a run that we reconcile is among the last."""
-
-    exists: bool
-    """Whether the Gateway knows the session."""
-    whole: bool
-    """Whether all of it was read."""
-    begun: bool
-    """Whether the turn was taken: its user message is there."""
-    rows: tuple[Mapping[str, Any], ...]
-    """What was said in it, the Gateway's own continuation of it included."""
-
-    @classmethod
-    def of(cls, history: Mapping[str, Any], run_id: str) -> Transcript:
-        """Read the answer of `chat.history`."""
-        begun, rows = False, list[Mapping[str, Any]]()
-        for row in _records(history, "messages"):
-            if begun and row.get("role") == "user" and not _is_recovery(row):
-                break
-            begun = begun or row.get("idempotencyKey") == f"{run_id}:user"
-            if begun and row.get("role") == "assistant":
-                rows.append(row)
-        exists, whole = bool(history.get("sessionId")), history.get("hasMore") is not True
-        return cls(exists, whole, begun, tuple(rows))
-
-    @property
-    def tokens(self) -> int | None:
-        """Of all model calls of the run, as the Gateway counts them."""
-        return sum(_whole(_part(row, "usage").get("totalTokens")) for row in self.rows) or None
-
-    @property
-    def cost_usd(self) -> float | None:
-        """By the prices in the Gateway's settings."""
-        costs = (_part(_part(row, "usage"), "cost").get("total") for row in self.rows)
-        return sum(_number(cost) for cost in costs) if self.tokens else None
-
-    def outcome(self) -> Outcome | None:
-        """How the run ended; None where it is interrupted, or still runs."""
-        if not self.exists:
-            return self.lost("the Gateway lost the session")
-        if not self.begun and self.whole:
-            return Outcome(OutcomeKind.NOT_STARTED, "the Gateway never began it")
-        last = self.rows[-1] if self.rows else {}
-        kind = _KIND_BY_STOP.get(str(last.get("stopReason")))
-        if kind is None:
-            return None
-        if _part(last, "openclawAbort"):
-            kind = OutcomeKind.ABORTED
-        return self._ended(kind, str(last.get("errorMessage") or ""))
-
-    def lost(self, why: str) -> Outcome:
-        """The outcome of a run of which nobody can say how it ended."""
-        return self._ended(OutcomeKind.LOST, why)
-
-    def _ended(self, kind: OutcomeKind, detail: str) -> Outcome:
-        said = "\n".join(_said(row) for row in self.rows)
-        return Outcome(kind, detail, said[-OUTPUT_CHARS:], self.tokens, self.cost_usd)
-
-
-_KIND_BY_STOP = {
-    "aborted": OutcomeKind.ABORTED,
-    "error": OutcomeKind.FAILED,
-    "length": OutcomeKind.SUCCEEDED,
-    "stop": OutcomeKind.SUCCEEDED,
-}
-
-
-def outcome_of(end: Mapping[str, Any]) -> Outcome:
-    """Read the second answer to `agent`, or the answer of `agent.wait`."""
-    result = _part(end, "result")
-    meta = _part(result, "meta")
-    agent = _part(meta, "agentMeta")
-    payloads = [p for p in _records(result, "payloads") if p.get("isError") is not True]
-    output = "\n".join(str(p.get("text") or "") for p in payloads)
-    output = output or str(_part(end, "terminalReply").get("text") or "")
-    detail = end.get("error") or _part(meta, "error").get("message") or end.get("summary")
-    kind = _kind_of(end)
-    return Outcome(
-        kind,
-        "" if kind is OutcomeKind.SUCCEEDED else str(detail or kind.value),
-        output[-OUTPUT_CHARS:],
-        _whole(_part(agent, "usage").get("total")) or None,
-        _number(agent.get("costUsd")) if "costUsd" in agent else None,
-    )
-
-
-def closing_outcome_of(chat: Mapping[str, Any]) -> Outcome:
-    """Read the `chat` event that closes a run."""
-    said = _said(_part(chat, "message"))
-    return Outcome(
-        CLOSING[chat["state"]], str(chat.get("errorMessage") or ""), said[-OUTPUT_CHARS:]
-    )
-
-
-def _kind_of(end: Mapping[str, Any]) -> OutcomeKind:
-    match end.get("status"), end.get("stopReason"):
-        case "ok", _:
-            return OutcomeKind.SUCCEEDED
-        case _, "rpc" | "restart":  # somebody aborted the run, or reset the session
-            return OutcomeKind.ABORTED
-        case "timeout", _:
-            return OutcomeKind.TIMED_OUT
-        case "refused", _:
-            return OutcomeKind.NOT_STARTED
-        case _:
-            return OutcomeKind.FAILED
-
-
-def _is_recovery(row: Mapping[str, Any]) -> bool:
-    return _part(row, "provenance").get("sourceTool") == RECOVERY
-
-
-def _said(message: Mapping[str, Any]) -> str:
-    parts = [p for p in _records(message, "content") if p.get("type") == "text"]
-    return "\n".join(str(p.get("text") or "") for p in parts)
-
-
-def _records(answer: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    value = answer.get(key)
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = answer.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else 0.0

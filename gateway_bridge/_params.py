@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -17,7 +16,7 @@ from ..storage import US, Invalid, TaskStatus
 P = TypeVar("P")
 
 Time = NewType("Time", int)
-"""A stored time, in µs; on the wire an ISO 8601 string with an offset, or `Z`."""
+"""A stored time, in µs; on the wire an ISO 8601 string, UTC where it has no offset."""
 
 _converter = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
 
@@ -31,9 +30,30 @@ def _strict(kind: type, *also: type) -> None:
         good = isinstance(value, (kind, *also)) and (kind is bool or not isinstance(value, bool))
         if not good:
             raise _Wrong(f"must be {_WORDS[kind]}, not {value!r}"[:200])
+        if isinstance(value, str) and not _is_text(value):
+            raise _Wrong("holds half of a surrogate pair, which is no character")
         return kind(value)
 
     _converter.register_structure_hook(kind, structure)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_tuple(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is tuple
+
+
+def _list(value: Any, kind: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _Wrong(f"must be a list, not {value!r}"[:200])
+    return tuple(_converter.structure(item, get_args(kind)[0]) for item in value)
 
 
 _WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
@@ -47,7 +67,7 @@ def _status(value: Any, _: Any) -> TaskStatus:
     names = {status.name.lower(): status for status in TaskStatus}
     if isinstance(value, str) and value.lower() in names:
         return names[value.lower()]
-    if isinstance(value, int) and not isinstance(value, bool) and value in iter(TaskStatus):
+    if isinstance(value, int) and not isinstance(value, bool) and value in set(TaskStatus):
         return TaskStatus(value)
     known = ", ".join(f"{status.value} {name}" for name, status in names.items())
     raise _Wrong(f"must be one of {known}; not {value!r}"[:200])
@@ -58,6 +78,8 @@ def _time(value: Any, _: Any) -> int:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise _Wrong(f"must be a time such as 2026-11-22T18:00:00Z, not {value!r}"[:200]) from None
+    if not 1970 <= moment.year < 9999:
+        raise _Wrong(f"must be a time between 1970 and 9999, not {value!r}"[:200])
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * US)
@@ -74,6 +96,7 @@ def _enum(value: Any, kind: Any) -> Any:
 _converter.register_structure_hook_func(
     lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum
 )
+_converter.register_structure_hook_func(_is_tuple, _list)
 _converter.register_structure_hook(TaskStatus, _status)
 _converter.register_structure_hook_func(lambda kind: kind is Time, _time)
 _converter.register_structure_hook_factory(
@@ -99,7 +122,7 @@ def structure(params: dict[str, Any], cls: type[P]) -> P:
 def _first(group: cattrs.BaseValidationError, cls: type[Any]) -> Invalid:
     for error in group.exceptions:
         if isinstance(error, cattrs.ForbiddenExtraKeysError):
-            field = sorted(error.extra_fields)[0]
+            field = min(error.extra_fields)
             known = ", ".join(f.name for f in attrs.fields(cls)) or "none"
             return Invalid(f"unknown parameter {field!r}; known are: {known}", field=field)
     error = group.exceptions[0]
@@ -117,7 +140,6 @@ def _innermost(error: BaseException) -> str:
     return str(error) if isinstance(error, _Wrong) else "is not of the right form"
 
 
-@cache
 def json_schema(cls: type[Any]) -> dict[str, Any]:
     """Return the JSON schema of the parameters *cls*, for tools that a model calls."""
     hints = get_type_hints(cls)

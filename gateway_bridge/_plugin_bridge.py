@@ -90,15 +90,15 @@ class PluginBridge:
         if not isinstance(item, jsonrpc.Call) or item.method != "bridge.hello":
             raise BridgeRefused(CODE_BAD_PROTOCOL, None)
         if not self._doorkeeper.is_operator(str(item.params.get("token", ""))):
-            error = Unauthenticated("wrong token: check tokenFile in the plugin's configuration")
-            raise BridgeRefused(CODE_BAD_TOKEN, _failed(item.id, error))
+            wrong = Unauthenticated("wrong token: check tokenFile in the plugin's configuration")
+            raise BridgeRefused(CODE_BAD_TOKEN, _failed(item.id, wrong))
         if item.params.get("protocol") != PROTOCOL:
             ours = version("openclaw-mission-control")
-            error = Invalid(
+            foreign = Invalid(
                 f"this sidecar ({ours}) speaks bridge protocol {PROTOCOL}, the plugin"
                 f" {item.params.get('protocol')}: run mission-control install-plugin again"
             )
-            raise BridgeRefused(CODE_BAD_PROTOCOL, _failed(item.id, error))
+            raise BridgeRefused(CODE_BAD_PROTOCOL, _failed(item.id, foreign))
         result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
         return item.params.get("hooks") is True, jsonrpc.dump(jsonrpc.success(item.id, result))
 

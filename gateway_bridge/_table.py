@@ -1,4 +1,4 @@
-"""The one table of methods: from it come validation, scopes, the plugin's manifest and the tools."""
+"""The one table of methods: validation, scopes, the plugin's manifest and tools come from it."""
 
 from __future__ import annotations
 

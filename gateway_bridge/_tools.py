@@ -64,10 +64,10 @@ def _task_schema() -> dict[str, Any]:
 
 
 def _task_call(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    action = args.pop("action", None)
-    if action not in _TASK_ACTIONS:
+    action = args.get("action")
+    if not isinstance(action, str) or action not in _TASK_ACTIONS:
         raise Invalid(f"action must be one of {', '.join(_TASK_ACTIONS)}", field="action")
-    return _TASK_ACTIONS[action], args
+    return _TASK_ACTIONS[action], {name: args[name] for name in args if name != "action"}
 
 
 TOOLS = {

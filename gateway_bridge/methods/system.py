@@ -84,7 +84,7 @@ def _node(node: TreeNode) -> dict[str, Any]:
         "path": node.path,
         "kind": node.kind,
         "state": node.state,
-        "mailbox": node.mailbox_depth,
+        "mailbox": node.mailbox,
         "restarts": node.restarts,
         "uptime_s": round(node.uptime_s, 3),
         "last_error": node.last_error,

@@ -1,0 +1,290 @@
+"""The link against a small Gateway over real sockets."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+from mission_control.gateway_bridge import _connection, _link
+from mission_control.gateway_bridge._connection import ConnectionLost, open_connection
+from mission_control.gateway_bridge._frames import Event, GatewayRefused, Settled
+from mission_control.gateway_bridge._link import Gap, Gateway
+from mission_control.storage import Deadline, Invalid, Unavailable
+
+from .fake_gateway import TOKEN, FakeGateway, Frame, Peer
+
+RUN, SESSION = "run-1", "agent:main:mc:p:a"
+
+
+@asynccontextmanager
+async def linked(fake: FakeGateway, token: str = TOKEN) -> AsyncIterator[Gateway]:
+    """A Gateway handle that stays connected while the block runs."""
+    gateway = Gateway(fake.url, token)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gateway.stay_connected)
+        yield gateway
+        nursery.cancel_scope.cancel()
+
+
+async def until_down(gateway: Gateway, why: str) -> None:
+    while why not in (gateway.why_down or ""):
+        await gateway.changed()
+
+
+async def echo(peer: Peer, request: Frame) -> None:
+    await peer.answer(request, echo=request["params"])
+
+
+async def test_a_call_returns_the_answers_payload() -> None:
+    fake = FakeGateway(handle=echo)
+    async with fake.serving(), linked(fake) as gateway:
+        assert await gateway.wait_connected() == "boot-1"
+        assert gateway.connected
+        assert gateway.why_down is None
+        assert await gateway.call("any", {"n": 1}) == {"echo": {"n": 1}}
+
+
+async def test_answers_find_their_calls_in_any_order() -> None:
+    held: list[Frame] = []
+
+    async def answer_backwards(peer: Peer, request: Frame) -> None:
+        held.append(request)
+        if len(held) == 3:
+            for each in reversed(held):
+                await echo(peer, each)
+
+    answers: dict[int, Any] = {}
+
+    async def ask(gateway: Gateway, n: int) -> None:
+        answers[n] = await gateway.call("any", {"n": n})
+
+    fake = FakeGateway(handle=answer_backwards)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        async with trio.open_nursery() as nursery:
+            for n in range(3):
+                nursery.start_soon(ask, gateway, n)
+    assert answers == {n: {"echo": {"n": n}} for n in range(3)}
+
+
+async def test_a_failure_becomes_an_error_of_our_taxonomy() -> None:
+    async def refuse(peer: Peer, request: Frame) -> None:
+        await peer.refuse(request, "INVALID_REQUEST")
+
+    fake = FakeGateway(handle=refuse)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with pytest.raises(Invalid, match="refused any"):
+            await gateway.call("any", {})
+
+
+async def test_a_call_that_is_not_answered_in_time_raises_deadline() -> None:
+    fake = FakeGateway()
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with pytest.raises(Deadline):
+            await gateway.call("any", {}, timeout=0.01)
+
+
+async def test_a_call_while_the_gateway_is_away_fails_at_once() -> None:
+    gateway = Gateway("ws://127.0.0.1:9/", TOKEN)
+    with pytest.raises(Unavailable) as caught:
+        await gateway.call("any", {})
+    assert caught.value.retry_after_ms
+    assert not gateway.connected
+    assert gateway.boot_id is None
+
+
+async def test_the_wrong_token_is_reported_once_with_what_to_do(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_link, "REFUSED_WAIT_S", 0.001)
+    fake = FakeGateway()
+    async with fake.serving(), linked(fake, token="wrong") as gateway:
+        await until_down(gateway, "refused the token")
+        await fake.asked(3)
+        assert "AUTH_TOKEN_MISMATCH" in (gateway.why_down or "")
+        assert "--token-file" in (gateway.why_down or "")
+        with pytest.raises(Unavailable, match="--token-file"):
+            await gateway.call("any", {})
+    warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert TOKEN not in caplog.text
+
+
+async def test_a_refusal_reaches_who_opened_the_connection() -> None:
+    fake = FakeGateway(protocol=5)
+    async with fake.serving():
+        with pytest.raises(GatewayRefused, match="we speak protocol 4"):
+            async with open_connection(fake.url, TOKEN, lambda _: None):
+                pass
+
+
+async def test_an_error_in_the_block_leaves_a_connection_as_it_is() -> None:
+    fake = FakeGateway()
+    async with fake.serving():
+        with pytest.raises(Invalid):
+            async with open_connection(fake.url, TOKEN, lambda _: None):
+                raise Invalid("of the block")
+
+
+async def test_a_gateway_that_still_starts_is_asked_again() -> None:
+    fake = FakeGateway(handle=echo, starting=2)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        assert await gateway.call("any", {}) == {"echo": {}}
+        assert len(fake.requests) == 4
+
+
+async def test_a_gateway_that_comes_later_is_found() -> None:
+    fake = FakeGateway(handle=echo)
+    async with fake.serving():
+        pass  # now there is a port at which nobody listens
+    async with linked(fake) as gateway:
+        await until_down(gateway, "is it running?")
+        async with fake.serving():
+            await gateway.wait_connected()
+            assert await gateway.call("any", {}) == {"echo": {}}
+
+
+async def test_a_server_that_is_no_gateway_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_connection, "GREETING_TIMEOUT_S", 0.1)
+
+    async def close(stream: trio.SocketStream) -> None:
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_tcp, close, 0, host="127.0.0.1")
+        listeners = await nursery.start(serve)
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(Unavailable, match="does not greet"):
+            async with open_connection(f"ws://127.0.0.1:{port}/", TOKEN, lambda _: None):
+                pass
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_call_whose_connection_is_cut_says_that_it_may_have_been_done() -> None:
+    async def hang_up(peer: Peer, request: Frame) -> None:
+        fake.boot_id = "boot-2"
+        await peer.hang_up()
+
+    fake = FakeGateway(handle=hang_up)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with pytest.raises(ConnectionLost, match="before any was answered"):
+            await gateway.call("any", {})
+        assert await gateway.wait_connected() == "boot-2"
+
+
+async def test_a_silent_connection_is_given_up() -> None:
+    fake = FakeGateway(tick_ms=10)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        await until_down(gateway, "fell silent")
+
+
+async def test_a_watch_hears_its_run_until_the_second_answer() -> None:
+    async def run(peer: Peer, request: Frame) -> None:
+        await peer.answer(request, status="accepted", runId=RUN)
+        await peer.tell("agent", runId="other", sessionKey="other", stream="assistant")
+        await peer.tell("agent", runId=RUN, stream="assistant")
+        await peer.tell("session.message", sessionKey=SESSION)
+        await peer.answer(request, status="ok", runId=RUN, summary="completed")
+
+    fake = FakeGateway(handle=run)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with gateway.watch(RUN, SESSION) as updates:
+            assert (await gateway.call("agent", {}))["status"] == "accepted"
+            heard = [await anext(updates) for _ in range(3)]
+    assert heard == [
+        Event("agent", {"runId": RUN, "stream": "assistant"}),
+        Event("session.message", {"sessionKey": SESSION}),
+        Settled(RUN, {"status": "ok", "runId": RUN, "summary": "completed"}),
+    ]
+
+
+async def test_a_gap_in_the_numbers_reaches_every_watch() -> None:
+    async def skip(peer: Peer, request: Frame) -> None:
+        await peer.tell("tick")
+        peer.seq += 5
+        await peer.tell("tick")
+        await peer.answer(request)
+
+    fake = FakeGateway(handle=skip)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with gateway.watch(RUN, SESSION) as updates:
+            await gateway.call("any", {})
+            assert await anext(updates) == Gap("5 events did not arrive")
+
+
+async def test_a_lost_connection_is_a_gap_too() -> None:
+    async def hang_up(peer: Peer, request: Frame) -> None:
+        await peer.hang_up()
+
+    fake = FakeGateway(handle=hang_up)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with gateway.watch(RUN, SESSION) as updates:
+            with pytest.raises(ConnectionLost):
+                await gateway.call("any", {})
+            assert "1012" in (await anext(updates)).why  # type: ignore[union-attr]
+
+
+async def test_a_slow_reader_loses_events_and_is_told_where(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_link, "WATCH_LIMIT", 2)
+
+    async def flood(peer: Peer, request: Frame) -> None:
+        for n in range(4):
+            await peer.tell("agent", runId=RUN, n=n)
+        await peer.answer(request)
+
+    fake = FakeGateway(handle=flood)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with gateway.watch(RUN, SESSION) as updates:
+            await gateway.call("any", {})
+            heard = [await anext(updates) for _ in range(3)]
+            await gateway.call("any", {})
+            heard += [await anext(updates) for _ in range(2)]
+    assert [getattr(h, "payload", {}).get("n", "gap") for h in heard] == [0, 1, "gap", 0, 1]
+
+
+async def test_a_frame_of_many_megabytes_passes() -> None:
+    async def answer_at_length(peer: Peer, request: Frame) -> None:
+        await peer.answer(request, text="x" * 3_000_000)
+
+    fake = FakeGateway(handle=answer_at_length)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        assert len((await gateway.call("any", {}))["text"]) == 3_000_000
+
+
+async def test_nonsense_does_not_disturb_the_conversation() -> None:
+    async def babble(peer: Peer, request: Frame) -> None:
+        for nonsense in ("[", "{}", '{"type": "res", "id": 7}', '{"type": "event"}', b"\xff"):
+            await peer.websocket.send_message(nonsense)
+        await peer.answer(request, fine=True)
+
+    fake = FakeGateway(handle=babble)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        assert await gateway.call("any", {}) == {"fine": True}
+
+
+async def test_the_token_is_only_in_the_greeting() -> None:
+    fake = FakeGateway(handle=echo)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        await gateway.call("any", {})
+    assert [TOKEN in json.dumps(request) for request in fake.requests] == [True, False]
