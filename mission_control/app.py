@@ -162,7 +162,6 @@ class _Plane:
             )
         return OpenClawRunner(
             self._gateway,
-            gateway_agent=config.gateway.agent,
             prompt_injected=lambda: self._links.injects_prompt,
         )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import attrs
 import cattrs
+from cattrs.errors import AttributeValidationNote
 
 from .actors import PulseSettings
 from .storage import Invalid
@@ -40,8 +42,8 @@ NOT_SETTINGS = frozenset(
 
 
 def _positive(_: Any, field: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{field.name} must be more than 0, not {value}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{field.name!r} must be more than 0, not {value}")
 
 
 @attrs.frozen
@@ -158,11 +160,19 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
         section, _, key = name.removeprefix(PREFIX).lower().partition("_")
-        found.setdefault(section, {})[key] = _value(text)
+        found.setdefault(section, {})[key] = _value(text, _kind(section, key))
     return found
 
 
-def _value(text: str) -> Any:
+def _kind(section: str, key: str) -> object:
+    """Return the type of a setting; None where there is no such setting."""
+    settings = get_type_hints(Config).get(section)
+    return get_type_hints(settings).get(key) if settings is not None else None
+
+
+def _value(text: str, kind: object) -> Any:
+    if kind is str:
+        return text
     try:
         return json.loads(text)
     except ValueError:
@@ -177,15 +187,50 @@ def _words(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _text(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be a string, not {value!r}")
+    return value
+
+
+def _whole(value: Any, _: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"must be a whole number, not {value!r}")
+    return value
+
+
+def _number(value: Any, _: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"must be a number, not {value!r}")
+    return float(value)
+
+
 _converter = cattrs.Converter(forbid_extra_keys=True)
+_converter.register_structure_hook(str, _text)
+_converter.register_structure_hook(int, _whole)
+_converter.register_structure_hook(float, _number)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _words)
 
 
 def _structure(values: Mapping[str, Any], where: str) -> Config:
+    for section, value in values.items():
+        if not isinstance(value, Mapping):
+            raise Invalid(f"{where}: {section}: must be a table, not {value!r}", field=section)
     try:
         return _converter.structure(values, Config)
     except cattrs.BaseValidationError as group:
-        problem = cattrs.transform_error(group)[0].replace(" @ $.", ": ")
-        raise Invalid(f"{where}: {problem}", field=where) from None
-    except (ValueError, TypeError) as error:
-        raise Invalid(f"{where}: {error}", field=where) from None
+        field, problem = _explain(group, ())
+        raise Invalid(f"{where}: {field}: {problem}", field=field) from None
+
+
+def _explain(error: BaseException, path: tuple[str, ...]) -> tuple[str, str]:
+    """Return the setting that the first error inside *error* is about, and what is wrong."""
+    if isinstance(error, cattrs.BaseValidationError):
+        inner = error.exceptions[0]
+        notes = getattr(inner, "__notes__", ())
+        names = [note.name for note in notes if isinstance(note, AttributeValidationNote)]
+        return _explain(inner, (*path, *names[:1]))
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        known = ", ".join(field.name for field in attrs.fields(error.cl))
+        return ".".join((*path, min(error.extra_fields))), f"unknown; known are: {known}"
+    return ".".join(path), str(error.args[0])

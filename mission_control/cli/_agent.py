@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import click
 
+from ..storage import Invalid
 from . import _show
 from ._group import Shared, main, pass_shared
 
@@ -26,7 +28,7 @@ def agent() -> None:
 
 @agent.command()
 @click.argument("instance_id", metavar="SOUL:PROJECT")
-@click.option("--soul-file", type=click.File("r", encoding="utf-8"), help="Its SOUL.md.")
+@click.option("--soul-file", type=click.Path(path_type=Path), help="Its SOUL.md.")
 @click.option("--command", help="What a local process runs as this agent.")
 @click.option("--gateway-agent", help="The Gateway's agent that lends model and tools.")
 @click.option("--interval-s", type=float)
@@ -34,16 +36,23 @@ def agent() -> None:
 @click.option("--max-retries", type=int)
 @pass_shared
 def create(
-    shared: Shared, soul_file: click.utils.LazyFile | None, command: str | None, **params: object
+    shared: Shared, /, soul_file: Path | None, command: str | None, **params: object
 ) -> None:
     """Put a soul to work in a project."""
     answer = shared.sidecar.call(
         "mission.agent.create",
-        soul_text=soul_file.read() if soul_file is not None else None,
+        soul_text=_text(soul_file) if soul_file is not None else None,
         command=shlex.split(command) if command else None,
         **params,
     )
     shared.show(answer, lambda value: click.echo(value["instance_id"]))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"cannot read {path}: {error}", field="soul_file") from error
 
 
 @agent.command("list")

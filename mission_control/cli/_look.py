@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -33,7 +34,7 @@ def list_(shared: Shared, project_id: str | None) -> None:
 @click.argument("answer")
 @click.option("--then", "new_status", type=click.Choice(["in_progress", "backlog", "done"]))
 @pass_shared
-def answer(shared: Shared, **params: object) -> None:
+def answer(shared: Shared, /, **params: object) -> None:
     """Answer a question: its task goes on."""
     result = shared.sidecar.call("mission.help.answer", **params)
     shared.show(result, lambda value: _show.record(value["help_request"]))
@@ -56,10 +57,11 @@ def events(
         shared.sidecar.follow(_tell, project_id=project_id)
 
 
-def _tell(event: dict[str, dict[str, object]]) -> None:
-    record = event["params"].get("record")
-    if event["method"] == "mission.thought_logged" and isinstance(record, dict):
-        click.echo(f"{event['params']['at']}  {record['agent_id'] or ''}  {record['thought']}")
+def _tell(event: dict[str, Any]) -> None:
+    params = event["params"]
+    if event["method"] == "mission.thought_logged":
+        record = params["record"]
+        click.echo(f"{params['at']}  {record['agent_id'] or ''}  {record['thought']}")
 
 
 @main.command()
@@ -82,7 +84,7 @@ def status(shared: Shared) -> None:
 @click.option("--task", "task_id", envvar="MISSION_CONTROL_TASK_ID", required=True)
 @click.option("--action")
 @pass_shared
-def log(shared: Shared, **params: object) -> None:
+def log(shared: Shared, /, **params: object) -> None:
     """Log a thought; inside a pulse, about the task in hand."""
     result = shared.sidecar.call("mission.control.log_event", **params)
     shared.show(result, lambda value: click.echo(value["event_id"]))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 import trio
 
 from ..config import Config, load_config
+from ..logs import log_into
 from ._group import Shared, main, pass_shared
 
 
@@ -22,29 +23,24 @@ from ._group import Shared, main, pass_shared
 @click.option("--command", help="What local processes run as agents that name nothing.")
 @click.option("--host", help="Where to listen: a loopback address.")
 @click.option("--port", type=int, help="18700 by default; 0 takes a free one.")
-@click.option("--verbose", is_flag=True, help="Log what the parts do.")
+@click.option("--verbose", is_flag=True, help="Say on the console what the parts do.")
 @pass_shared
-def run(shared: Shared, verbose: bool, **options: Any) -> None:
+def run(shared: Shared, /, verbose: bool, **options: Any) -> None:
     """Run the sidecar until it is told to stop."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    trio.run(_serve, shared.home, load_config(shared.home, _flags(**options)))
+    config = load_config(shared.home, _flags(options))
+    with log_into(shared.home, console=logging.INFO if verbose else logging.WARNING):
+        trio.run(_serve, shared.home, config)
 
 
-def _flags(
-    gateway: str | None,
-    token_file: str | None,
-    gateway_agent: str | None,
-    command: str | None,
-    host: str | None,
-    port: int | None,
-) -> dict[str, dict[str, Any]]:
-    given = {
-        "gateway": {"url": gateway, "token_file": token_file, "agent": gateway_agent},
-        "process": {"command": shlex.split(command) if command else None},
-        "listen": {"host": host, "port": port},
+def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {
+        "gateway": {
+            "url": options["gateway"],
+            "token_file": options["token_file"],
+            "agent": options["gateway_agent"],
+        },
+        "process": {"command": options["command"]},
+        "listen": {"host": options["host"], "port": options["port"]},
     }
     return {
         section: {name: value for name, value in values.items() if value is not None}

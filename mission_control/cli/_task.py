@@ -34,7 +34,7 @@ def task() -> None:
 @click.option("--due-at", help="As 2026-11-22T18:00:00Z.")
 @click.option("--side-effects", is_flag=True, default=None, help="Never repeat it blindly.")
 @pass_shared
-def create(shared: Shared, **params: object) -> None:
+def create(shared: Shared, /, **params: object) -> None:
     """Put a new task into the backlog."""
     for name in ("labels", "depends_on"):
         params[name] = params[name] or None
@@ -50,7 +50,7 @@ def create(shared: Shared, **params: object) -> None:
 @click.option("--text")
 @click.option("--limit", type=int)
 @pass_shared
-def list_(shared: Shared, **params: object) -> None:
+def list_(shared: Shared, /, **params: object) -> None:
     """List tasks, column by column, by priority and age."""
     answer = shared.sidecar.call("mission.task.list", **params)
     shared.show(answer, lambda value: _show.rows(value["tasks"], COLUMNS))
@@ -70,7 +70,7 @@ def board(shared: Shared, project_id: str) -> None:
 @click.argument("new_status", type=click.Choice(STATUSES))
 @click.option("--expected-version", type=int)
 @pass_shared
-def move(shared: Shared, **params: object) -> None:
+def move(shared: Shared, /, **params: object) -> None:
     """Move a task to another column."""
     answer = shared.sidecar.call("mission.task.move", **params)
     shared.show(answer, lambda value: _show.record(value["task"]))
@@ -80,7 +80,7 @@ def move(shared: Shared, **params: object) -> None:
 @click.argument("task_id")
 @click.argument("assignee_id", required=False)
 @pass_shared
-def assign(shared: Shared, **params: object) -> None:
+def assign(shared: Shared, /, **params: object) -> None:
     """Give a task to a soul, or to nobody."""
     answer = shared.sidecar.call("mission.task.assign", **params)
     shared.show(answer, lambda value: _show.record(value["task"]))
@@ -93,7 +93,7 @@ def assign(shared: Shared, **params: object) -> None:
 @click.option("--priority", type=int)
 @click.option("--depends-on", multiple=True)
 @pass_shared
-def update(shared: Shared, **params: object) -> None:
+def update(shared: Shared, /, **params: object) -> None:
     """Change what a task says."""
     params["depends_on"] = params["depends_on"] or None
     answer = shared.sidecar.call("mission.task.update", **params)

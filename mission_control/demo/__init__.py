@@ -11,9 +11,12 @@ import click
 import trio
 from rich.console import Console
 
+from ..actors import Subscription
 from ..app import MissionControl, open_mission_control
-from ..storage import Change
-from ._plot import ANSWER, demo_config, set_up
+from ..config import Config
+from ..logs import log_into
+from ._human import answer_questions
+from ._plot import set_up, settle
 from ._story import complaints, failures, is_over
 from ._view import View, agents, board, line, open_view
 
@@ -26,36 +29,38 @@ def run_demo(home: Path | None) -> None:
     Exits with 1, and says why, when a task did not end as it should.
     """
     place = home if home is not None else Path(tempfile.mkdtemp(prefix="mission-control-demo-"))
-    problems = trio.run(_play, place.absolute(), Console(highlight=False))
+    # The crash reports are part of the show; they are told at the end, not in between.
+    with log_into(place, console=None):
+        problems = trio.run(_play, place.absolute(), settle(place), Console(highlight=False))
     for problem in problems:
         click.echo(f"mission-control demo: {problem}", err=True)
     if problems:
         sys.exit(1)
 
 
-async def _play(home: Path, console: Console) -> list[str]:
+async def _play(home: Path, config: Config, console: Console) -> list[str]:
     console.print(f"A crew of three begins to work in {home}", soft_wrap=True)
-    async with open_mission_control(home, demo_config()) as mc:
+    async with open_mission_control(home, config) as mc, trio.open_nursery() as nursery:
+        await nursery.start(answer_questions, mc.url, mc.token)
         async with await mc.subscribe() as changes:
             project_id = await set_up(mc)
             with trio.move_on_after(DEADLINE_S), open_view(console, mc, project_id) as view:
-                async for change in changes:
-                    await _follow(mc, change, view)
-                    if is_over(mc, project_id):
-                        break
+                await _watch(mc, project_id, changes, view)
         _tell_the_end(mc, project_id, home, console)
+        nursery.cancel_scope.cancel()
         return complaints(mc, project_id)
 
 
-async def _follow(mc: MissionControl, change: Change, view: View) -> None:
-    after = json.loads(change.after) if change.after is not None else {}
-    told = line(mc, change, after) if after else None
-    if told is not None:
-        view.tell(told)
-    view.refresh()
-    if change.kind == "help_requested":
-        # The scripted human: reads the question, and answers.
-        await mc.call("mission.help.answer", help_id=change.entity_id, answer=ANSWER)
+async def _watch(mc: MissionControl, project_id: str, changes: Subscription, view: View) -> None:
+    """Show every change until all is done."""
+    async for change in changes:
+        after = json.loads(change.after) if change.after is not None else {}
+        told = line(mc, change, after) if after else None
+        if told is not None:
+            view.tell(told)
+        view.refresh()
+        if is_over(mc, project_id):
+            return
 
 
 def _tell_the_end(mc: MissionControl, project_id: str, home: Path, console: Console) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import attrs
 
 from ..app import MissionControl
-from ..config import Config, ListenSettings, ProcessSettings, PulseDefaults
+from ..config import FILE_NAME, Config, load_config
 
 SOULS = {
     "shuri": "You are Shuri. You build things, and you test them before you say so.\n",
@@ -39,27 +40,51 @@ CARDS = (
     Card("Announce the release", "griot", after=("Build the release", "Write the user guide")),
 )
 
-ANSWER = "Keep the second one, it is shorter."
+
+SETTINGS = """\
+# Times that make a minute of factory life take seconds, for mission-control demo.
+[listen]
+port = 0
+[process]
+grace_s = 0.5
+[pulse]
+interval_s = 2.0
+timeout_s = 20.0
+deadman_s = 2.0
+retry_delay_s = 0.5
+tick_s = 1.0
+"""
 
 
-def demo_config() -> Config:
-    """Return settings that make a minute of factory life take seconds."""
+def settle(home: Path) -> Config:
+    """Put the demo's settings into *home*, unless it has its own, and return what holds there.
+
+    They stay with the home, so `mission-control run` goes on as the demo began.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / FILE_NAME
+    if not path.exists():
+        path.write_text(SETTINGS, "utf-8")
+    return load_config(home)
+
+
+def crew_command() -> list[str]:
+    """Return what the agents of the demo are."""
     # -I -S: the crew needs no packages, and starts in a tenth of the time.
-    crew = (sys.executable, "-I", "-S", str(files("mission_control.demo").joinpath("_crew.py")))
-    return Config(
-        listen=ListenSettings(port=0),
-        process=ProcessSettings(command=crew, grace_s=0.5),
-        pulse=PulseDefaults(
-            interval_s=2.0, timeout_s=20.0, deadman_s=2.0, retry_delay_s=0.5, tick_s=1.0
-        ),
-    )
+    return [sys.executable, "-I", "-S", str(files("mission_control.demo").joinpath("_crew.py"))]
 
 
 async def set_up(mc: MissionControl) -> str:
     """Make project, agents and tasks; return the project's id."""
     project_id = (await mc.call("mission.project.init", project_name="Vidsnap"))["project_id"]
     for soul, text in SOULS.items():
-        await mc.call("mission.agent.create", soul=soul, project_id=project_id, soul_text=text)
+        await mc.call(
+            "mission.agent.create",
+            soul=soul,
+            project_id=project_id,
+            soul_text=text,
+            command=crew_command(),
+        )
     ids: dict[str, str] = {}
     for card in CARDS:
         answer = await mc.call(

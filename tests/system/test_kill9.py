@@ -1,0 +1,142 @@
+"""`kill -9` of the sidecar while a crew works: the next one on the same home goes on and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mission_control.actors._processes import PULSE_VARIABLE
+from mission_control.demo._plot import CARDS
+from mission_control.storage import Reads, TaskStatus
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def command(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command on *home*; at the end it is gone, whatever happened."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "mission_control", "--home", str(home), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ask(home: Path, method: str, **params: object) -> Any:
+    answer = subprocess.run(
+        [sys.executable, "-m", "mission_control", "--home", str(home), "call", method]
+        + [json.dumps(params)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(answer.stdout)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Look again and again: the sidecar is another process, and is killed at any line."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+def workers(home: Path) -> dict[int, str]:
+    """Return the agents' processes that live on this machine for *home*: pulse by number."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes().split(b"\0")
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        named = dict(pair.partition(b"=")[::2] for pair in environment)
+        status = named.get(b"MISSION_CONTROL_STATUS_FILE", b"").decode()
+        if status.startswith(str(home)) and state not in "ZX":
+            found[int(entry.name)] = named[PULSE_VARIABLE.encode()].decode()
+    return found
+
+
+def begun(home: Path) -> Callable[[], bool]:
+    """Whether the crew has got somewhere, and is at work now."""
+    reads = Reads(home / "mission-control.db")
+
+    def condition() -> bool:
+        if not (home / "mission-control.endpoint").exists():
+            return False
+        tasks = reads.board("vidsnap")
+        some_done = any(task.status is TaskStatus.DONE for task in tasks)
+        return len(tasks) == len(CARDS) and some_done and bool(workers(home))
+
+    return condition
+
+
+@pytest.mark.parametrize("times", [1, 3], ids=["once", "three times"])
+def test_a_killed_sidecar_is_continued_and_no_task_is_worked_on_twice_at_once(
+    tmp_path: Path, times: int
+) -> None:
+    home = tmp_path / "home"
+    with command(home, "demo", "--home", str(home)) as demo:
+        wait_for(begun(home), demo)
+        os.kill(demo.pid, signal.SIGKILL)
+    left = workers(home)
+    for _ in range(times - 1):
+        with command(home, "run") as run:
+            wait_for(lambda: bool(workers(home)) and set(workers(home)) != set(left), run)
+            os.kill(run.pid, signal.SIGKILL)
+        left = workers(home)
+
+    reads = Reads(home / "mission-control.db")
+    with command(home, "run") as run:
+        worked: dict[str, set[str]] = {}
+
+        def ended() -> bool:
+            at_once: dict[str, set[str]] = {}
+            for pulse_id in set(workers(home).values()):
+                task_id = reads.pulse(pulse_id).task_id or ""
+                at_once.setdefault(task_id, set()).add(pulse_id)
+            for task_id, pulses in at_once.items():
+                # Those of the killed sidecar are ended before any other is begun.
+                assert len(pulses) == 1, f"two attempts at {task_id} at once: {pulses}"
+                worked.setdefault(task_id, set()).update(pulses)
+            for asked in reads.help_requests(project_id=None, state="open"):
+                ask(home, "mission.help.answer", help_id=asked.id, answer="the second")
+            return all(task.status is TaskStatus.DONE for task in reads.board("vidsnap"))
+
+        wait_for(ended, run)
+        assert not set(left) & set(workers(home)), "a process of the killed sidecar lives on"
+        kanban = (home / "projects" / "vidsnap" / "KANBAN.md").read_text()
+        assert f"## Done ({len(CARDS)})" in kanban
+        run.send_signal(signal.SIGTERM)
+        run.wait(timeout=20)
+
+    assert workers(home) == {}
+    for task in reads.board("vidsnap"):
+        spans = [
+            (pulse.started_at, pulse.ended_at, pulse.attempt)
+            for pulse in reads.pulses_of_task(task.id)
+            if pulse.kind.value == "work"
+        ]
+        assert all(end is not None for _, end, _ in spans)
+        for (_, end, _), (start, _, _) in zip(spans, spans[1:], strict=False):
+            assert end is not None
+            assert end <= start, "two attempts overlap in the records"
+    assert all(reads.open_pulse(agent.id) is None for agent in reads.agents())
