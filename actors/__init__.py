@@ -9,6 +9,7 @@ from ._mission import Mission, PulseSettings
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import Ensure as EnsureProject
 from ._process import ProcessRunner
+from ._processes import group_exists
 from ._pulse import Kill, Sign, Wake, pulse_name
 from ._roster import roster_changed
 from ._runner import Life, Outcome, OutcomeKind, PulseOrder, RunHandle, Runner
@@ -48,6 +49,7 @@ __all__ = [
     "Wake",
     "board_name",
     "brief",
+    "group_exists",
     "grow",
     "mission_specs",
     "next_pulse",

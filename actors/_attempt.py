@@ -9,6 +9,7 @@ import trio
 from ..storage import Agent, MissionError, Pulse, PulseKind, Unavailable
 from ..storage.commands import MarkRunning
 from ._deadman import Deadman
+from ._mirror import NOTICE
 from ._mission import Mission
 from ._runner import Outcome, OutcomeKind, PulseOrder, RunHandle
 from ._session import Ensure, session_key, session_name
@@ -176,7 +177,7 @@ def _layers(mission: Mission, agent: Agent) -> Layers:
         soul="\n\n".join(part for part in souls if part),
         context=_text(scope.context),
         working=_text(notes / "working.md"),
-        learned=_text(notes / "learned.md"),
+        learned=_text(notes / "learned.md").removeprefix(NOTICE.strip()),
     )
 
 

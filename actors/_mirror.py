@@ -13,6 +13,7 @@ from ..storage import (
     Message,
     Project,
     Pulse,
+    PulseKind,
     Task,
     TaskStatus,
 )
@@ -74,7 +75,8 @@ def daily(pulses: Sequence[Pulse], titles: Mapping[str, str]) -> str:
     for pulse in pulses:
         if pulse.ended_at is None:
             continue
-        what = titles.get(pulse.task_id or "", pulse.kind.value)
+        title = titles.get(pulse.task_id or "")
+        what = title if title and pulse.kind is PulseKind.WORK else pulse.kind.value
         took = (pulse.ended_at - pulse.started_at) / US
         line = f"- {when(pulse.started_at, '%H:%M:%S')} {pulse.agent_id}: {_line(what)}"
         line += f" · attempt {pulse.attempt} · {pulse.outcome} in {took:.1f} s"

@@ -110,14 +110,18 @@ async def open_mission_control(
     place = Home(_absolute(home) if home is not None else default_home())
     place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = config if config is not None else load_config(place.path)
-    with hold_home(place.lock), bind(settings.listen.host, settings.listen.port) as door:
+    with (
+        hold_home(place.lock),
+        bind(settings.listen.host, settings.listen.port) as door,
+        contextlib.closing(Reads(place.database)) as reads,
+    ):
         async with open_system("mission-control", intensity=Intensity(10, period=60.0)) as system:
-            plane = _Plane(place, settings, system, clock or WallClock(), door, runner)
+            plane = _Plane(place, settings, system, reads, clock or WallClock(), door, runner)
             try:
                 await grow(plane.mission, plane.specs())
             except StartFailed as failure:
                 raise _reason(failure) from failure
-            with _announced(place, plane.url), contextlib.closing(plane.mission.reads):
+            with _announced(place, plane.url):
                 yield MissionControl(plane.mission, plane.url, plane.token)
 
 
@@ -133,6 +137,7 @@ class _Plane:
         home: Home,
         config: Config,
         system: System,
+        reads: Reads,
         clock: Clock,
         door: socket.socket,
         runner: Runner | None,
@@ -147,7 +152,7 @@ class _Plane:
             system=system,
             home=home,
             store=Store(system, clock, random.SystemRandom()),
-            reads=Reads(home.database),
+            reads=reads,
             clock=clock,
             runner=runner or self._runner(config),
             tokens=AgentTokens(),

@@ -43,6 +43,7 @@ def log_into(home: Path, *, console: int | None = logging.WARNING) -> Iterator[N
 
     *console* is the lowest level that standard error gets as well; None for nothing.
     """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = home / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = RotatingFileHandler(

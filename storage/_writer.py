@@ -8,6 +8,7 @@ in one wake-up of the loop.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import queue
@@ -134,7 +135,13 @@ class Writer:
                 self._token.run_sync_soon(self._deliver, items)
             except trio.RunFinishedError:
                 break
+        self._fold_log()
         self._connection.close()
+
+    def _fold_log(self) -> None:
+        """Bring the write-ahead log into the file: readers may be open still, and cannot."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _withdrawn(self, item: _Item) -> bool:
         if item.reply.abandoned:

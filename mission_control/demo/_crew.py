@@ -73,9 +73,7 @@ def main() -> None:
     """Be one pulse."""
     status = sys.stdin.read()
     if os.environ["MISSION_CONTROL_PULSE_KIND"] == "distill":
-        task_id = os.environ["MISSION_CONTROL_TASK_ID"]
-        title = call("mission.task.get", task_id=task_id)["task"]["title"]
-        call("mission.control.distill_memory", summary=f"{title}: small files are done sooner.")
+        call("mission.control.distill_memory", summary="Small steps are done sooner.")
         return
     task_id = os.environ["MISSION_CONTROL_TASK_ID"]
     if not task_id:

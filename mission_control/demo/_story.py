@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..actors import group_exists
 from ..app import MissionControl
 from ..storage import HelpState, Pulse, Task, TaskStatus
 from ._plot import CARDS
@@ -24,14 +25,19 @@ def failures(mc: MissionControl, project_id: str) -> Iterator[str]:
 
 
 def _told(task: Task, pulse: Pulse, later: list[Pulse]) -> str:
-    group = f", process group {pulse.process_group}" if pulse.process_group else ""
+    group = ""
+    if pulse.process_group is not None:
+        alive = (
+            "still runs" if group_exists(pulse.process_group) else "is gone, every process of it"
+        )
+        group = f"; process group {pulse.process_group} {alive}"
     then = "; nobody has tried since."
     if later:
         then = f"; attempt {later[-1].attempt} ended {later[-1].outcome}, the task is"
         then += f" {task.status.name.lower()}."
     return (
-        f"{pulse.agent_id}, {task.title!r}, attempt {pulse.attempt}{group}:\n"
-        f"  {pulse.outcome}: {pulse.detail}{then}"
+        f"{pulse.agent_id}, {task.title!r}, attempt {pulse.attempt}:\n"
+        f"  {pulse.outcome}: {pulse.detail}{group}{then}"
     )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..app import MissionControl
-from ..storage import Change, TaskStatus
+from ..storage import Change, Task, TaskStatus
 
 THOUGHTS = 10
 
@@ -93,10 +93,14 @@ def board(mc: MissionControl, project_id: str) -> RenderableType:
     columns = []
     for status, (title, style) in _STYLES.items():
         table.add_column(title, style=style, ratio=1)
-        cards = (f"{t.title} ({t.assignee}, {t.attempts})" for t in tasks if t.status is status)
-        columns.append("\n".join(cards))
+        columns.append("\n".join(_card(task) for task in tasks if task.status is status))
     table.add_row(*columns)
     return table
+
+
+def _card(task: Task) -> str:
+    tries = f", try {task.attempts}" if task.attempts > 1 else ""
+    return f"{task.title} ({task.assignee}{tries})"
 
 
 def agents(mc: MissionControl, project_id: str) -> RenderableType:

@@ -8,7 +8,7 @@ import attrs
 
 from .._errors import Conflict, Forbidden, Invalid
 from .._records import Agent, AgentStatus, HelpRequest, HelpState, Message, Task, TaskStatus
-from .._table import AGENTS, HELP_REQUESTS, MESSAGES, TASKS
+from .._table import AGENTS, HELP_REQUESTS, MESSAGES, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
 
@@ -170,7 +170,9 @@ def release_agent(tx: Transaction, agent_id: str | None) -> None:
     if agent is None or agent.status is not AgentStatus.BLOCKED:
         return
     if not waits_for_answer(tx, agent.id):
-        tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
+        pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
+        status = AgentStatus.IDLE if pulse is None else AgentStatus.WORKING
+        tx.put(AGENTS, agent, AGENT_UPDATED, status=status)
 
 
 def waits_for_answer(tx: Transaction, agent_id: str) -> bool:

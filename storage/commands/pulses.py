@@ -223,6 +223,8 @@ class EndPulse(Command[Pulse]):
     def _settle_task(self, tx: Transaction, pulse: Pulse, task: Task) -> None:
         not_before = tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
         if not self.failed:
+            if not self.never_ran and tx.find(MESSAGES, UNREAD, pulse.agent_id) is not None:
+                not_before = None  # it was told something meanwhile: it goes on at once
             tx.put(
                 TASKS,
                 task,

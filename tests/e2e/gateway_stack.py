@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 import attrs
+from openclaw_paths import OpenClaw
 
 from .scripted_model import MODEL
 
@@ -37,14 +38,6 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-@attrs.frozen
-class OpenClaw:
-    """Where Node and OpenClaw are installed."""
-
-    node: Path
-    script: Path
 
 
 @attrs.define
@@ -86,7 +79,7 @@ class GatewayStack:
 
     def start(self) -> None:
         """Start the Gateway; return when it is ready for work."""
-        self._prepare()
+        self.prepare()
         with (self.root / "gateway.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [
@@ -94,7 +87,7 @@ class GatewayStack:
                     *("--port", str(self.port), "--bind", "loopback"),
                 ],
                 cwd=self.root,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -119,7 +112,8 @@ class GatewayStack:
         self._process.wait()
         self._process = None
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Make its folders and settings, where they are not there."""
         for name in ("home", "state", *(f"work/{agent}" for agent in self.agents)):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         settings = self.root / "openclaw.json"
@@ -143,7 +137,8 @@ class GatewayStack:
         """The last of what the Gateway printed."""
         return (self.root / "gateway.out").read_text(encoding="utf-8", errors="replace")[-4000:]
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the Gateway, and OpenClaw's command about it, run in."""
         switches = (
             "DISABLE_BONJOUR",
             "NO_AUTO_UPDATE",

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
+from openclaw_paths import OpenClaw, find_openclaw
 
 from mission_control.gateway_bridge._install import (
     InstallReport,
@@ -21,9 +22,6 @@ from mission_control.gateway_bridge._install import (
 from mission_control.storage import Invalid, Unavailable
 
 URL = "ws://127.0.0.1:18700/bridge"
-CACHE = Path(__file__).parents[2] / ".cache"
-NODE = CACHE / "node" / "node_modules" / ".bin" / "node"
-OPENCLAW = CACHE / "openclaw" / "node_modules" / "openclaw" / "openclaw.mjs"
 
 FAKE_OPENCLAW = """
 import json, os, pathlib, sys
@@ -206,7 +204,11 @@ class RealOpenClaw:
     """The real command on a state of its own, with no Gateway running."""
 
     root: Path
-    argv: tuple[str, ...] = (str(NODE), str(OPENCLAW))
+    installed: OpenClaw
+
+    @property
+    def argv(self) -> tuple[str, str]:
+        return self.installed.argv
 
     @property
     def config(self) -> Path:
@@ -216,7 +218,7 @@ class RealOpenClaw:
     @property
     def env(self) -> dict[str, str]:
         return {
-            "PATH": f"{NODE.parent}{os.pathsep}{os.defpath}",
+            "PATH": f"{self.installed.node.parent}{os.pathsep}{os.defpath}",
             "HOME": str(self.root / "home"),
             "OPENCLAW_STATE_DIR": str(self.root / "state"),
             "OPENCLAW_CONFIG_PATH": str(self.config),
@@ -235,9 +237,7 @@ class RealOpenClaw:
 
 @pytest.fixture
 def real(tmp_path: Path) -> RealOpenClaw:
-    if not (NODE.exists() and OPENCLAW.exists()):
-        pytest.skip("Node and OpenClaw are not in .cache: run tests/openclaw_install.sh")
-    openclaw = RealOpenClaw(tmp_path)
+    openclaw = RealOpenClaw(tmp_path, find_openclaw())
     for folder in ("config", "home", "state"):
         (tmp_path / folder).mkdir()
     openclaw.config.write_text(json.dumps(USERS_SETTINGS))

@@ -10,17 +10,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from system_processes import workers
 
-from mission_control.actors._processes import PULSE_VARIABLE
 from mission_control.demo._plot import CARDS
 from mission_control.storage import Reads, TaskStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
+COMMAND = (sys.executable, "-m", "mission_control", "--home")
 PATIENCE_S = 60.0
 
 
@@ -28,7 +30,7 @@ PATIENCE_S = 60.0
 def command(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the command on *home*; at the end it is gone, whatever happened."""
     with subprocess.Popen(
-        [sys.executable, "-m", "mission_control", "--home", str(home), *arguments],
+        [*COMMAND, str(home), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -41,8 +43,7 @@ def command(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 def ask(home: Path, method: str, **params: object) -> Any:
     answer = subprocess.run(
-        [sys.executable, "-m", "mission_control", "--home", str(home), "call", method]
-        + [json.dumps(params)],
+        [*COMMAND, str(home), "call", method, json.dumps(params)],
         capture_output=True,
         text=True,
         check=True,
@@ -56,23 +57,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
     while not condition():
         assert process.poll() is None, process.stdout and process.stdout.read()
         assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-
-
-def workers(home: Path) -> dict[int, str]:
-    """Return the agents' processes that live on this machine for *home*: pulse by number."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        named = dict(pair.partition(b"=")[::2] for pair in environment)
-        status = named.get(b"MISSION_CONTROL_STATUS_FILE", b"").decode()
-        if status.startswith(str(home)) and state not in "ZX":
-            found[int(entry.name)] = named[PULSE_VARIABLE.encode()].decode()
-    return found
+        time.sleep(0.05)  # nobody there would tell us
 
 
 def begun(home: Path) -> Callable[[], bool]:
@@ -89,6 +74,11 @@ def begun(home: Path) -> Callable[[], bool]:
     return condition
 
 
+def at_work_besides(home: Path, left: dict[int, str]) -> Callable[[], bool]:
+    """Whether processes work that are not those of the killed sidecar."""
+    return lambda: bool(set(workers(home)) - set(left))
+
+
 @pytest.mark.parametrize("times", [1, 3], ids=["once", "three times"])
 def test_a_killed_sidecar_is_continued_and_no_task_is_worked_on_twice_at_once(
     tmp_path: Path, times: int
@@ -100,31 +90,28 @@ def test_a_killed_sidecar_is_continued_and_no_task_is_worked_on_twice_at_once(
     left = workers(home)
     for _ in range(times - 1):
         with command(home, "run") as run:
-            wait_for(lambda: bool(workers(home)) and set(workers(home)) != set(left), run)
+            wait_for(at_work_besides(home, left), run)
             os.kill(run.pid, signal.SIGKILL)
         left = workers(home)
 
     reads = Reads(home / "mission-control.db")
     with command(home, "run") as run:
-        worked: dict[str, set[str]] = {}
+        kanban = home / "projects" / "vidsnap" / "KANBAN.md"
 
         def ended() -> bool:
             at_once: dict[str, set[str]] = {}
             for pulse_id in set(workers(home).values()):
-                task_id = reads.pulse(pulse_id).task_id or ""
-                at_once.setdefault(task_id, set()).add(pulse_id)
-            for task_id, pulses in at_once.items():
+                at_once.setdefault(reads.pulse(pulse_id).agent_id, set()).add(pulse_id)
+            for agent_id, pulses in at_once.items():
                 # Those of the killed sidecar are ended before any other is begun.
-                assert len(pulses) == 1, f"two attempts at {task_id} at once: {pulses}"
-                worked.setdefault(task_id, set()).update(pulses)
+                assert len(pulses) == 1, f"two attempts of {agent_id} at once: {pulses}"
             for asked in reads.help_requests(project_id=None, state="open"):
                 ask(home, "mission.help.answer", help_id=asked.id, answer="the second")
-            return all(task.status is TaskStatus.DONE for task in reads.board("vidsnap"))
+            return f"## Done ({len(CARDS)})" in kanban.read_text()
 
         wait_for(ended, run)
         assert not set(left) & set(workers(home)), "a process of the killed sidecar lives on"
-        kanban = (home / "projects" / "vidsnap" / "KANBAN.md").read_text()
-        assert f"## Done ({len(CARDS)})" in kanban
+        assert all(task.status is TaskStatus.DONE for task in reads.board("vidsnap"))
         run.send_signal(signal.SIGTERM)
         run.wait(timeout=20)
 
@@ -136,7 +123,7 @@ def test_a_killed_sidecar_is_continued_and_no_task_is_worked_on_twice_at_once(
             if pulse.kind.value == "work"
         ]
         assert all(end is not None for _, end, _ in spans)
-        for (_, end, _), (start, _, _) in zip(spans, spans[1:], strict=False):
+        for (_, end, _), (start, _, _) in pairwise(spans):
             assert end is not None
             assert end <= start, "two attempts overlap in the records"
     assert all(reads.open_pulse(agent.id) is None for agent in reads.agents())

@@ -176,6 +176,28 @@ async def test_a_question_halts_the_agent_and_its_answer_lets_it_go_on(open_home
         assert "blue" in history.read_text()
 
 
+async def test_an_answer_that_comes_before_the_pulse_ends_is_acted_on_at_once(
+    open_home: Open,
+) -> None:
+    async def script(order: PulseOrder, life: Life) -> Outcome:
+        if order.attempt == 1:
+            asked = await runner.mc.call(
+                "mission.control.request_help", task_id=order.task_id, issue="red or blue?"
+            )
+            await runner.mc.call("mission.help.answer", help_id=asked["help_id"], answer="blue")
+            return DONE
+        return await finish(runner.mc, order)
+
+    runner = Crew(script)
+    async with open_home(runner) as mc:
+        runner.mc = mc
+        project_id = await crew(mc, "shuri")
+        task_id = await task(mc, project_id, "paint", "shuri")
+        await until(mc, lambda: status(mc, task_id) is TaskStatus.DONE)
+        assert [order.kind for order in runner.orders[:2]] == ["work", "work"]
+        assert "blue" in runner.orders[1].status_text
+
+
 async def test_no_more_pulses_run_at_once_than_there_are_places(open_home: Open) -> None:
     async def script(order: PulseOrder, life: Life) -> Outcome:
         await trio.sleep(0.05)

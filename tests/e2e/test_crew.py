@@ -1,0 +1,278 @@
+"""The whole way: a crew of two works in a real OpenClaw Gateway, through the plugin.
+
+Sidecar and plugin are installed and started as a user would; only the model is ours.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from openclaw_paths import OpenClaw
+
+from mission_control.gateway_bridge import Client, connect
+from mission_control.gateway_bridge._connection import Connection, open_connection
+from mission_control.gateway_bridge._frames import Event, Settled
+
+from .gateway_stack import TOKEN, GatewayStack, free_port
+from .scripted_model import CallTool, ModelRequest, Say, ScriptedModel, Step
+
+pytestmark = [pytest.mark.openclaw, pytest.mark.slow, pytest.mark.timeout(300)]
+
+COMMAND = (sys.executable, "-m", "mission_control", "--home")
+
+PROMPT = re.compile(
+    r"Work on your task '(?P<title>[^']*)' \(ID: (?P<id>[0-9a-f-]+)\)|distill_memory"
+)
+ACTIVE = re.compile(r"- Active Task: .*")
+"""A line of the status text that stands nowhere else."""
+PATIENCE_S = 120.0
+
+GATE = threading.Event()
+"""What the task `Wait for me` waits for, in the model's thread."""
+
+
+def crew_script(request: ModelRequest) -> Step:
+    """Play both agents: what to do next stands in the conversation."""
+    asked = [m for role, text in request.messages if role == "user" for m in PROMPT.finditer(text)]
+    if not asked:
+        return Say("nobody asked me to work")
+    prompt = asked[-1]
+    step = request.replies_since(prompt[0])
+    if prompt["id"] is None:
+        return CallTool("distill_memory", {"summary": "Small steps."}) if step == 0 else Say("Ok.")
+    return work(request, prompt["title"], step)
+
+
+def work(request: ModelRequest, title: str, step: int) -> Step:
+    everything = "\n".join(text for _, text in request.messages)
+    seen = ACTIVE.findall(everything)
+    thought = CallTool("log_event", {"thought": seen[-1] if seen else "I see no status text"})
+    if title == "Ask the human" and "Answer to your question" not in everything:
+        question = CallTool("request_help", {"issue": "Red or blue?"})
+        asking: tuple[Step, ...] = (thought, question, Say("I wait."))
+        return asking[min(step, 2)]
+    if title == "Wait for me":
+        GATE.wait(PATIENCE_S)
+    file = title.lower().replace(" ", "-") + ".txt"
+    steps: tuple[Step, ...] = (
+        thought,
+        CallTool("write", {"path": file, "content": title}),
+        CallTool("mission_task", {"action": "move", "new_status": "done"}),
+        Say(f"Done with {title}."),
+    )
+    return steps[min(step, 3)]
+
+
+@attrs.frozen
+class Factory:
+    """A Gateway with the plugin, and the home of the sidecar that it belongs to."""
+
+    stack: GatewayStack
+    model: ScriptedModel
+    home: Path
+    port: int
+
+    @contextmanager
+    def sidecar(self) -> Iterator[subprocess.Popen[str]]:
+        """Run the sidecar as a user does."""
+        token_file = self.home / "gateway.token"
+        token_file.write_text(TOKEN)
+        arguments = ["--gateway", self.stack.url, "--token-file", str(token_file)]
+        with (
+            (self.home / "sidecar.out").open("a") as out,
+            subprocess.Popen(
+                [*COMMAND, str(self.home), "run", *arguments, "--port", str(self.port)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.terminate()
+                try:
+                    process.wait(30)
+                finally:
+                    process.kill()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """Talk to the sidecar, as soon as it is there."""
+        with trio.fail_after(60):
+            while not (self.home / "mission-control.endpoint").exists():  # noqa: ASYNC110
+                await trio.sleep(0.1)  # another process writes it
+        token = (self.home / "mission-control.token").read_text().strip()
+        async with connect(f"ws://127.0.0.1:{self.port}/rpc", token) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def factory(openclaw: OpenClaw, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    root = tmp_path_factory.mktemp("crew")
+    home, port = root / "mission-home", free_port()
+    home.mkdir()
+    (home / "mission-control.toml").write_text("[pulse]\nretry_delay_s = 0.5\ntick_s = 2.0\n")
+    with ScriptedModel(crew_script) as model:
+        stack = GatewayStack(
+            openclaw,
+            root / "gateway",
+            model.url,
+            plugins={"enabled": True, "slots": {"memory": "none"}},
+            tools=("read", "write", "mission-control"),
+        )
+        stack.prepare()
+        install(stack, home, port)
+        with stack:
+            yield Factory(stack, model, home, port)
+
+
+def install(stack: GatewayStack, home: Path, port: int) -> None:
+    """Install the plugin with our own command, into the Gateway that does not run yet."""
+    command = shlex.join(stack.openclaw.argv)
+    done = subprocess.run(
+        [
+            *(*COMMAND, str(home), "install-plugin", "--openclaw", command),
+            *("--sidecar", f"ws://127.0.0.1:{port}/bridge"),
+        ],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "plugin 0.1.0 installed" in done.stdout
+
+
+async def until(client: Client, condition: Callable[[], Any]) -> None:
+    """Wait for *condition*, looking again after every event; answer what is asked meanwhile."""
+    with trio.fail_after(PATIENCE_S):
+        while not await condition():
+            event = await client.events.receive()
+            if event["method"] == "mission.help_requested":
+                help_id = event["params"]["id"]
+                await client.call("mission.help.answer", help_id=help_id, answer="Blue.")
+
+
+async def statuses(client: Client, project_id: str) -> dict[str, str]:
+    tasks = (await client.call("mission.task.list", project_id=project_id))["tasks"]
+    return {task["title"]: task["status_name"] for task in tasks}
+
+
+async def history(connection: Connection, key: str) -> str:
+    answer = await connection.call("chat.history", {"sessionKey": key, "limit": 500})
+    return str(answer["messages"])
+
+
+async def test_a_crew_of_two_does_four_tasks_and_asks_once(factory: Factory) -> None:
+    heard: list[Event | Settled] = []
+    with factory.sidecar():
+        async with (
+            factory.client() as client,
+            open_connection(factory.stack.url, TOKEN, heard.append) as gateway,
+        ):
+            await client.call("mission.subscribe")
+            project = await client.call("mission.project.init", project_name="Vidsnap")
+            project_id = project["project_id"]
+            for soul in ("shuri", "okoye"):
+                await client.call("mission.agent.create", soul=soul, project_id=project_id)
+            ids: list[str] = []
+            for title, soul in (
+                ("Sketch it", "shuri"),
+                ("Ask the human", "okoye"),
+                ("Build it", "shuri"),
+                ("Test it", "okoye"),
+            ):
+                task = await client.call(
+                    "mission.task.create",
+                    project_id=project_id,
+                    title=title,
+                    assignee_id=soul,
+                    depends_on=ids[-1:] if title in ("Build it", "Test it") else [],
+                )
+                ids.append(task["task_id"])
+
+            async def all_rest() -> bool:
+                agents = (await client.call("mission.agent.list", project_id=project_id))["agents"]
+                rest = all(agent["status"] == "idle" for agent in agents)
+                return rest and set((await statuses(client, project_id)).values()) == {"done"}
+
+            await until(client, all_rest)
+
+            # The board that operators read through the Gateway, and the files, say the same.
+            through = await gateway.call("mission.task.list", {"project_id": project_id})
+            assert {t["title"]: t["status_name"] for t in through["tasks"]} == dict.fromkeys(
+                ("Sketch it", "Ask the human", "Build it", "Test it"), "done"
+            )
+            scope = factory.home / "projects" / project_id
+            kanban = (scope / "KANBAN.md").read_text()
+            assert "## Done (4)" in kanban
+            assert kanban.count("- [x]") == 4
+            assert (scope / "src" / "build-it.txt").read_text() == "Build it"
+            assert "shuri learned from" in (scope / "CHRONICLE.md").read_text()
+
+            # The transcript in the Gateway shows that the model saw the status text.
+            for soul, title, id_ in (("shuri", "Build it", ids[2]), ("okoye", "Test it", ids[3])):
+                said = await history(gateway, f"agent:main:mc:{project_id}:{soul}")
+                assert f"- Active Task: {title} (ID: {id_})" in said
+            events = await client.call("mission.event.list", project_id=project_id, limit=200)
+            thoughts = [e for e in events["events"] if e["kind"] == "thought"]
+            assert {e["agent_id"] for e in thoughts} == {
+                f"shuri:{project_id}",
+                f"okoye:{project_id}",
+            }
+            assert not any("no status text" in e["thought"] for e in thoughts)
+
+            names = {h.name for h in heard if isinstance(h, Event)}
+            assert {
+                f"plugin.mission-control.{n}" for n in ("task_updated", "help_requested")
+            } <= names
+
+
+async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_next(
+    factory: Factory,
+) -> None:
+    GATE.clear()
+    with factory.sidecar() as first:
+        async with factory.client() as client:
+            await client.call("mission.project.init", project_name="Adopted")
+            await client.call("mission.agent.create", instance_id="shuri:adopted")
+            task = await client.call(
+                "mission.task.create",
+                project_id="adopted",
+                title="Wait for me",
+                assignee_id="shuri",
+            )
+        task_id = task["task_id"]
+        await trio.to_thread.run_sync(factory.model.wait_for, task_id)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    (factory.home / "mission-control.endpoint").unlink()
+
+    with factory.sidecar():
+        async with factory.client() as client:
+            await client.call("mission.subscribe")
+            agent = await client.call("mission.agent.get_state", instance_id="shuri:adopted")
+            assert agent["pulse"]["state"] == "running"
+            GATE.set()
+
+            async def done() -> bool:
+                return await statuses(client, "adopted") == {"Wait for me": "done"}
+
+            await until(client, done)
+    async with open_connection(factory.stack.url, TOKEN, lambda _: None) as gateway:
+        said = await history(gateway, "agent:main:mc:adopted:shuri")
+    assert said.count(f"Work on your task 'Wait for me' (ID: {task_id})") == 1
