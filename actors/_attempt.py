@@ -148,7 +148,7 @@ def brief(mission: Mission, agent: Agent, pulse: Pulse, token: str = "") -> Puls
 def stand(mission: Mission, agent: Agent, pulse: Pulse) -> Standing:
     """Gather where *agent* stands at the beginning of *pulse*."""
     reads = mission.reads
-    task = reads.task(pulse.task_id) if pulse.task_id is not None else None
+    task = reads.find_task(pulse.task_id)
     attempts = pulse.kind is PulseKind.WORK and pulse.task_id is not None
     earlier = reads.pulses_of_task(pulse.task_id) if attempts and pulse.task_id else []
     return Standing(

@@ -178,9 +178,9 @@ class PulseActor(Actor[Wake | Sign | Kill]):
     def _pause(self, pulse: Pulse, outcome: Outcome, *, failed: bool) -> float:
         """Seconds until a task that is still in progress is looked at again."""
         mission = self._mission
-        if failed and pulse.task_id is not None:
-            failures = mission.reads.task(pulse.task_id).failures + 1
-            return retry_delay(failures, mission.settings.retry_delay_s)
+        task = mission.reads.find_task(pulse.task_id)
+        if failed and task is not None:
+            return retry_delay(task.failures + 1, mission.settings.retry_delay_s)
         if outcome.kind is OutcomeKind.SUCCEEDED:
             return self._until_next()
         return mission.settings.retry_delay_s

@@ -43,6 +43,7 @@ from ._records import (
     TaskEvent,
     TaskStatus,
 )
+from ._table import record_of
 from ._transaction import Command, Transaction
 from ._writer import StorageFailed, Write, Writer
 
@@ -98,6 +99,7 @@ __all__ = [
     "migrate",
     "open_reader",
     "open_writer",
+    "record_of",
     "replace_file",
     "slug",
     "sweep_staged",

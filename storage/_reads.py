@@ -163,6 +163,10 @@ class Reads:
         """Return a task; NotFound where there is none."""
         return self._get(TASKS, task_id)
 
+    def find_task(self, task_id: str | None) -> Task | None:
+        """Return a task, if there is one: it may have been deleted while it was worked on."""
+        return TASKS.first(self._open, "WHERE id = ?", task_id)
+
     def board(self, project_id: str) -> list[Task]:
         """Return a project's cards, column by column, by priority and age."""
         return TASKS.all(

@@ -89,6 +89,11 @@ class Table(Generic[R]):
         """Return a row as the JSON object that the change log keeps."""
         return json.dumps(dict(zip(self._fields, row, strict=True)), ensure_ascii=False)
 
+    def of_image(self, image: str) -> R:
+        """Make the record of what `image` returned, perhaps before the table had all columns."""
+        cells: dict[str, Any] = json.loads(image)
+        return self.load(tuple(cells.get(field) for field in self._fields))
+
     def load(self, row: tuple[Any, ...]) -> R:
         """Make the record of a row that was selected with `select`."""
         return self.record(
@@ -130,3 +135,26 @@ HELP_REQUESTS = Table(HelpRequest, "help_requests")
 MESSAGES = Table(Message, "messages")
 CHRONICLE = Table(ChronicleEntry, "chronicle")
 MEMORIES = Table(Memory, "memories")
+
+_TABLES: dict[str, Table[Any]] = {
+    table.name: table
+    for table in (
+        PROJECTS,
+        SOULS,
+        AGENTS,
+        TASKS,
+        DEPENDENCIES,
+        TASK_EVENTS,
+        PULSES,
+        SESSIONS,
+        HELP_REQUESTS,
+        MESSAGES,
+        CHRONICLE,
+        MEMORIES,
+    )
+}
+
+
+def record_of(entity: str, image: str) -> Any:
+    """Return the record that the change log keeps as *image*."""
+    return _TABLES[entity].of_image(image)

@@ -11,10 +11,11 @@ from .agents import (
 from .help import AnswerHelp, RequestHelp
 from .memory import DistillMemory, LogEvent, UpdateChronicle
 from .projects import InitProject, InstallSoul, RenameProject, SetProjectState
-from .pulses import BeginPulse, EndPulse, MarkRunning
+from .pulses import HALTED, BeginPulse, EndPulse, MarkRunning
 from .tasks import AssignTask, CreateTask, DeleteTask, MoveTask, UpdateTask
 
 __all__ = [
+    "HALTED",
     "AnswerHelp",
     "AssignTask",
     "BeginPulse",

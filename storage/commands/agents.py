@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from .projects import require_active
 
 _SOUL = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 MAX_MESSAGE_CHARS = 20_000
+SHORTEST_S, LONGEST_S = 0.01, 1e9
 
 
 def check_soul_name(soul: str) -> None:
@@ -47,13 +47,7 @@ class CreateAgent(Command[Agent]):
     def apply(self, tx: Transaction) -> Agent:
         """Gives the agent the smallest free slot of the stagger."""
         require_active(tx, self.project_id)
-        check_soul_name(self.soul)
-        for field in ("interval_s", "timeout_s"):
-            value = getattr(self, field)
-            if not (math.isfinite(value) and value > 0):
-                raise Invalid(f"{field} must be more than 0 seconds, not {value}", field=field)
-        if self.max_retries < 0:
-            raise Invalid("max_retries must not be negative", field="max_retries")
+        self.check()
         tx.get(SOULS, self.soul)
         id_ = f"{self.soul}:{self.project_id}"
         if tx.find(AGENTS, "WHERE id = ?", id_) is not None:
@@ -75,6 +69,17 @@ class CreateAgent(Command[Agent]):
             updated_at=tx.at,
         )
         return tx.insert(AGENTS, agent, AGENT_UPDATED)
+
+    def check(self) -> None:
+        """Refuse values that no agent can have, whatever the database says."""
+        check_soul_name(self.soul)
+        for field in ("interval_s", "timeout_s"):
+            value = getattr(self, field)
+            if not SHORTEST_S <= value <= LONGEST_S:
+                message = f"{field} must be {SHORTEST_S} to {LONGEST_S:g} seconds, not {value}"
+                raise Invalid(message, field=field)
+        if self.max_retries < 0:
+            raise Invalid("max_retries must not be negative", field="max_retries")
 
 
 @attrs.frozen

@@ -284,6 +284,24 @@ async def test_a_killed_attempt_gives_its_task_back(open_home: Open) -> None:
         assert mc.mission.reads.pulses_of_task(task_id)[0].detail == "wrong way"
 
 
+async def test_a_task_that_is_deleted_while_it_is_worked_on_strands_nobody(
+    open_home: Open,
+) -> None:
+    async def script(order: PulseOrder, life: Life) -> Outcome:
+        if order.task_title == "first":
+            await runner.mc.call("mission.task.delete", task_id=order.task_id)
+            return Outcome(OutcomeKind.FAILED, "it was taken from under my hands")
+        return await finish(runner.mc, order)
+
+    runner = Crew(script)
+    async with open_home(runner) as mc:
+        runner.mc = mc
+        project_id = await crew(mc, "shuri")
+        await task(mc, project_id, "first", "shuri", priority=1)
+        second = await task(mc, project_id, "second", "shuri")
+        await until(mc, lambda: status(mc, second) is TaskStatus.DONE)
+
+
 async def test_nothing_is_begun_while_the_runners_host_is_away(open_home: Open) -> None:
     runner = well_behaved()
     runner.away = "the Gateway is away"

@@ -9,7 +9,7 @@ from typing import NoReturn
 import attrs
 import pytest
 
-CACHE = Path(__file__).parents[1] / ".cache"
+CACHE = Path(__file__).parents[2] / ".cache"
 
 
 @attrs.frozen

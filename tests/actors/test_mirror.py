@@ -1,0 +1,156 @@
+"""The mirrors' texts: what a person finds in the files."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+
+from mission_control.actors._mirror import (
+    NOTICE,
+    chronicle,
+    daily,
+    history,
+    kanban,
+    learned,
+    when,
+)
+from mission_control.storage import (
+    US,
+    ChronicleEntry,
+    Memory,
+    Message,
+    Project,
+    ProjectState,
+    Pulse,
+    PulseKind,
+    PulseState,
+    Task,
+    TaskStatus,
+)
+
+AT = 1_767_225_600 * US  # 2026-01-01
+PROJECT = Project("p", "Demo", ProjectState.ACTIVE, None, AT, AT)
+TASK = Task(
+    id="t1",
+    project_id="p",
+    title="Write it",
+    description="",
+    status=TaskStatus.BACKLOG,
+    assignee="shuri",
+    priority=2,
+    labels=("ui", "x y"),
+    side_effects=False,
+    due_at=None,
+    attempts=0,
+    failures=0,
+    not_before=None,
+    created_by="operator",
+    created_at=AT,
+    updated_at=AT,
+)
+PULSE = Pulse(
+    id="p1",
+    project_id="p",
+    agent_id="shuri:p",
+    task_id="t1",
+    kind=PulseKind.WORK,
+    attempt=2,
+    state=PulseState.ENDED,
+    runner="process",
+    outcome="failed",
+    detail="exit code 1:\nno output",
+    output="",
+    process_group=None,
+    process_started=None,
+    run_id=None,
+    boot_id=None,
+    tokens=None,
+    cost_usd=None,
+    started_at=AT,
+    ended_at=AT + 2_500_000,
+)
+
+
+def test_the_board_shows_columns_in_order_and_what_each_card_waits_for() -> None:
+    first = attrs.evolve(TASK, id="t0", title="First\nof all", assignee=None, labels=())
+    done = attrs.evolve(TASK, id="t9", title="Begin", status=TaskStatus.DONE)
+    text = kanban(PROJECT, [first, TASK, done], {"t1": ("t0", "t9")})
+    assert text == (
+        f"# Demo\n\n{NOTICE}"
+        "\n## In progress (0)\n\n"
+        "\n## Blocked (0)\n\n"
+        "\n## Backlog (2)\n\n"
+        "- [ ] **First of all** · P2 · unassigned · `t0`\n"
+        "- [ ] **Write it** · P2 · shuri · #ui #x y · waits for First of all · `t1`\n"
+        "\n## Done (1)\n\n"
+        "- [x] **Begin** · P2 · shuri · #ui #x y · `t9`\n"
+    )
+
+
+def test_archived_cards_have_a_section_only_where_there_are_some() -> None:
+    assert "Archived" not in kanban(PROJECT, [], {})
+    archived = attrs.evolve(TASK, status=TaskStatus.ARCHIVED)
+    assert "## Archived (1)\n\n- [x] **Write it**" in kanban(PROJECT, [archived], {})
+
+
+def test_names_stay_on_their_line() -> None:
+    odd = attrs.evolve(PROJECT, name="Two\n# Lines")
+    card = attrs.evolve(TASK, title="a\n- [x] b", labels=("l\nm",))
+    for text in (kanban(odd, [card], {"t1": ("t1",)}), chronicle(odd, [])):
+        assert text.startswith("# ")
+        assert "\n# Lines" not in text
+        assert "\n- [x]" not in text
+
+
+def test_the_chronicle_tells_what_was_done_and_left_undone() -> None:
+    entries = [
+        ChronicleEntry("c1", "p", "maria", "Shipped.", "No tests.", AT),
+        ChronicleEntry("c2", "p", "shuri:p", "Rested.", "", AT + 60 * US),
+    ]
+    assert chronicle(PROJECT, entries) == (
+        f"# Chronicle of Demo\n\n{NOTICE}"
+        "\n## 2026-01-01 00:00:00 · maria\n\nShipped.\n\nTechnical debt: No tests.\n"
+        "\n## 2026-01-01 00:01:00 · shuri:p\n\nRested.\n"
+    )
+
+
+def test_each_attempt_that_ended_is_one_line_of_its_day() -> None:
+    running = attrs.evolve(PULSE, state=PulseState.RUNNING, outcome=None, ended_at=None)
+    distil = attrs.evolve(
+        PULSE, task_id=None, kind=PulseKind.DISTILL, outcome="succeeded", detail=""
+    )
+    assert daily([PULSE, running, distil], {"t1": "Write\nit"}) == (
+        f"{NOTICE}"
+        "- 00:00:00 shuri:p: Write it · attempt 2 · failed in 2.5 s · exit code 1: no output\n"
+        "- 00:00:00 shuri:p: distill · attempt 2 · succeeded in 2.5 s\n"
+    )
+
+
+def test_what_was_learned_names_its_task() -> None:
+    memories = [
+        Memory("m1", "p", "shuri:p", "t1", "Read first.", AT),
+        Memory("m2", "p", "shuri:p", None, "Rest.", AT),
+    ]
+    assert learned(memories, {"t1": "Write it"}) == (
+        f"{NOTICE}"
+        "\n## 2026-01-01 · Write it\n\nRead first.\n"
+        "\n## 2026-01-01 · in general\n\nRest.\n"
+    )
+
+
+def test_notes_to_an_agent_are_one_json_object_a_line() -> None:
+    note = Message("n1", "p", "shuri:p", "maria", "Hé!\nTwo lines.", None, AT)
+    (line,) = history([note]).splitlines()
+    assert json.loads(line) == {
+        "at": "2026-01-01 00:00:00",
+        "from": "maria",
+        "text": "Hé!\nTwo lines.",
+        "id": "n1",
+    }
+    assert "Hé" in line
+    assert history([]) == ""
+
+
+def test_times_are_told_in_utc() -> None:
+    assert when(AT + 86_399 * US) == "2026-01-01 23:59:59"

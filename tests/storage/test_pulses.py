@@ -1,0 +1,289 @@
+"""Attempts: what is claimed, how failures are counted, what becomes of a task."""
+
+from __future__ import annotations
+
+import pytest
+from storage_bench import Bench
+
+from mission_control.storage import (
+    US,
+    AgentStatus,
+    Conflict,
+    ProjectState,
+    PulseKind,
+    PulseState,
+    TaskStatus,
+)
+from mission_control.storage import commands as c
+
+AGENT = "shuri:p"
+
+
+@pytest.fixture
+def project(bench: Bench) -> str:
+    project = bench.project().id
+    bench.agent(project)
+    return project
+
+
+def test_there_is_no_pulse_without_anything_to_do(bench: Bench, project: str) -> None:
+    bench.task(project, assignee=None)
+    before = bench.reads.last_seq()
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    assert bench.reads.last_seq() == before
+    assert not bench.reads.has_work(bench.reads.agent(AGENT), bench.clock.now_us())
+
+
+def test_the_ready_task_of_highest_priority_is_claimed_and_the_oldest_of_equals(
+    bench: Bench, project: str
+) -> None:
+    titles = []
+    for title, priority in (("c", 3), ("a", 1), ("d", 3), ("b", 1)):
+        bench.do(c.CreateTask(project, title, "shuri", priority))
+    for _ in range(4):
+        pulse = bench.begin(AGENT)
+        task = bench.reads.task(str(pulse.task_id))
+        titles.append(task.title)
+        assert task.status is TaskStatus.IN_PROGRESS
+        bench.do(c.MoveTask(task.id, TaskStatus.ARCHIVED))
+        bench.end(pulse)
+    assert titles == ["a", "b", "c", "d"]
+
+
+def test_a_claim_is_recorded_before_anything_runs(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    assert (pulse.kind, pulse.attempt, pulse.task_id) == (PulseKind.WORK, 1, task.id)
+    assert pulse.state is PulseState.DISPATCHING
+    assert bench.reads.open_pulse(AGENT) == pulse
+    agent = bench.reads.agent(AGENT)
+    assert (agent.status, agent.current_task_id) == (AgentStatus.WORKING, task.id)
+    assert agent.last_pulse_at == pulse.started_at
+    assert bench.kinds(task) == ["created", "claimed"]
+
+
+def test_a_task_in_progress_comes_before_a_ready_one(bench: Bench, project: str) -> None:
+    low = bench.do(c.CreateTask(project, "low", "shuri", 5))
+    bench.do(c.MoveTask(low.id, TaskStatus.IN_PROGRESS))
+    bench.do(c.CreateTask(project, "high", "shuri", 1))
+    assert bench.begin(AGENT).task_id == low.id
+
+
+def test_an_agent_has_one_open_pulse(bench: Bench, project: str) -> None:
+    bench.task(project)
+    pulse = bench.begin(AGENT)
+    with pytest.raises(Conflict, match="open already"):
+        bench.do(c.BeginPulse(AGENT, "process", triggered=True))
+    bench.end(pulse)
+    assert bench.begin(AGENT).attempt == 2
+
+
+@pytest.mark.parametrize("status", [AgentStatus.PAUSED, AgentStatus.BLOCKED, AgentStatus.FAILED])
+def test_a_halted_agent_gets_no_pulse_not_even_when_triggered(
+    bench: Bench, project: str, status: AgentStatus
+) -> None:
+    bench.task(project)
+    bench.do(c.SetAgentStatus(AGENT, status))
+    assert bench.do(c.BeginPulse(AGENT, "process", triggered=True)) is None
+    assert not bench.reads.has_work(bench.reads.agent(AGENT), bench.clock.now_us())
+
+
+def test_agents_of_an_archived_project_get_no_pulses(bench: Bench, project: str) -> None:
+    bench.task(project)
+    bench.do(c.SetProjectState(project, ProjectState.ARCHIVED))
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    bench.do(c.SetProjectState(project, ProjectState.ACTIVE))
+    assert bench.begin(AGENT).kind is PulseKind.WORK
+
+
+def test_a_trigger_runs_a_pulse_without_work(bench: Bench, project: str) -> None:
+    assert bench.begin(AGENT, triggered=True).kind is PulseKind.TRIGGER
+
+
+def test_how_a_run_is_found_again_is_kept_until_it_ends(bench: Bench, project: str) -> None:
+    bench.task(project)
+    pulse = bench.begin(AGENT)
+    marked = bench.do(c.MarkRunning(pulse.id, 123, "boot:9", "run-1", "boot-1"))
+    assert marked.state is PulseState.RUNNING
+    assert (marked.process_group, marked.process_started) == (123, "boot:9")
+    assert (marked.run_id, marked.boot_id) == ("run-1", "boot-1")
+    bench.end(pulse)
+    with pytest.raises(Conflict, match="has ended"):
+        bench.do(c.MarkRunning(pulse.id, 123, "boot:9"))
+
+
+def test_a_pulse_is_closed_once_and_the_first_word_counts(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    ended = bench.end(pulse, tokens=7, cost_usd=0.5, detail="fine", output="o" * 5_000)
+    assert (ended.outcome, ended.tokens, ended.cost_usd) == ("succeeded", 7, 0.5)
+    assert len(ended.output) == 4_000
+    seq = bench.reads.last_seq()
+    assert bench.end(pulse, failed=True) == ended
+    assert bench.reads.last_seq() == seq
+    assert bench.reads.open_pulse(AGENT) is None
+    assert bench.reads.task(task.id).failures == 0
+    assert bench.agent_status(bench.reads.agent(AGENT)) is AgentStatus.IDLE
+
+
+def test_a_failed_attempt_is_counted_and_the_next_one_waits(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True, detail="exit code 1", retry_delay_s=60.0)
+    failed = bench.reads.task(task.id)
+    assert (failed.attempts, failed.failures) == (1, 1)
+    assert failed.status is TaskStatus.IN_PROGRESS
+    assert bench.kinds(task)[-1] == "failed"
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    agent, now = bench.reads.agent(AGENT), bench.clock.now_us()
+    assert not bench.reads.has_work(agent, now)
+    assert bench.reads.next_not_before(agent, now) == failed.not_before
+    assert bench.reads.has_work(agent, now + 60 * US)
+    bench.clock.advance(60)
+    assert bench.begin(AGENT).attempt == 2
+
+
+def test_a_trigger_does_not_wait(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True, retry_delay_s=3600.0)
+    assert bench.begin(AGENT, triggered=True).task_id == task.id
+
+
+def test_while_a_task_waits_for_its_next_attempt_no_other_is_taken_up(
+    bench: Bench, project: str
+) -> None:
+    bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True, retry_delay_s=3600.0)
+    bench.task(project, "two")
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+
+
+def test_a_good_attempt_clears_the_failures(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True)
+    bench.end(bench.begin(AGENT))
+    assert bench.reads.task(task.id).failures == 0
+    assert bench.reads.task(task.id).attempts == 2
+
+
+@pytest.mark.parametrize("to_backlog", [False, True])
+def test_after_max_retries_the_task_is_blocked_and_a_human_is_asked(
+    bench: Bench, project: str, to_backlog: bool
+) -> None:
+    task = bench.task(project)
+    for _ in range(2):
+        bench.end(bench.begin(AGENT), failed=True, detail="exit code 1", to_backlog=to_backlog)
+        assert bench.reads.open_help(task.id) is None
+    bench.end(bench.begin(AGENT), failed=True, detail="exit code 2", to_backlog=to_backlog)
+    assert bench.status(task) is TaskStatus.BLOCKED
+    asked = bench.reads.open_help(task.id)
+    assert asked is not None
+    assert asked.issue == "3 attempts failed; the last: failed, exit code 2"
+    assert (asked.urgency, asked.agent_id) == ("high", AGENT)
+    assert bench.reads.agent(AGENT).status is AgentStatus.BLOCKED
+    bench.do(c.AnswerHelp(asked.id, "Try once more."))
+    assert bench.reads.task(task.id).failures == 0
+    assert bench.begin(AGENT).attempt == 4
+
+
+def test_without_retries_the_first_failure_blocks(bench: Bench, project: str) -> None:
+    agent = bench.agent(project, "okoye", max_retries=0)
+    task = bench.task(project, assignee="okoye")
+    bench.end(bench.begin(agent.id), failed=True)
+    assert bench.status(task) is TaskStatus.BLOCKED
+
+
+def test_a_silent_agent_gives_its_task_back_with_the_reason(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    why = "silent for 301 s (limit 300 s), last sign: start"
+    bench.end(bench.begin(AGENT), outcome="aborted", failed=True, to_backlog=True, detail=why)
+    assert bench.status(task) is TaskStatus.BACKLOG
+    event = bench.reads.events(task_id=task.id)[-1]
+    assert event.kind == "deadman"
+    assert why in event.thought
+    assert bench.begin(AGENT).task_id == task.id
+
+
+def test_a_pulse_that_never_ran_counts_for_nothing(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    bench.do(c.SendMessage(AGENT, "hello"))
+    bench.end(bench.begin(AGENT), failed=True)
+    bench.do(c.SendMessage(AGENT, "again"))
+    bench.end(bench.begin(AGENT), outcome="not_started", never_ran=True)
+    same = bench.reads.task(task.id)
+    assert (same.attempts, same.failures, same.status) == (1, 1, TaskStatus.IN_PROGRESS)
+    assert [m.read_by is None for m in bench.reads.messages(AGENT)] == [False, True]
+
+
+def test_an_attempt_says_nothing_about_a_task_that_another_took_over(
+    bench: Bench, project: str
+) -> None:
+    other = bench.agent(project, "okoye")
+    task = bench.task(project)
+    old = bench.begin(AGENT)
+    bench.do(c.AssignTask(task.id, "okoye"))
+    bench.begin(other.id)
+    bench.end(old, failed=True, to_backlog=True)
+    now = bench.reads.task(task.id)
+    assert (now.status, now.assignee, now.failures) == (TaskStatus.IN_PROGRESS, "okoye", 0)
+
+
+def test_an_unread_message_is_reason_for_a_pulse_and_read_by_it(bench: Bench, project: str) -> None:
+    sent = bench.do(c.SendMessage(AGENT, "hello"), by="okoye:p")
+    assert bench.reads.has_work(bench.reads.agent(AGENT), bench.clock.now_us())
+    pulse = bench.begin(AGENT)
+    assert pulse.kind is PulseKind.MESSAGE
+    (read,) = bench.reads.messages(AGENT)
+    assert (read.id, read.sender, read.read_by) == (sent.id, "okoye:p", pulse.id)
+    bench.end(pulse)
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+
+
+def test_a_finished_task_gives_one_pulse_to_distil(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    bench.task(project, "next")
+    pulse = bench.begin(AGENT)
+    bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+    bench.end(pulse)
+    distil = bench.begin(AGENT)
+    assert (distil.kind, distil.task_id) == (PulseKind.DISTILL, task.id)
+    assert bench.reads.agent(AGENT).status is AgentStatus.DISTILLING
+    bench.end(distil, failed=True)
+    assert bench.status(task) is TaskStatus.DONE
+    assert bench.reads.agent(AGENT).status is AgentStatus.IDLE
+    assert bench.begin(AGENT).kind is PulseKind.WORK
+
+
+def test_a_distilling_pulse_that_never_ran_comes_again(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+    bench.end(pulse)
+    bench.end(bench.begin(AGENT), outcome="not_started", never_ran=True)
+    assert bench.begin(AGENT).kind is PulseKind.DISTILL
+
+
+def test_an_agent_that_is_paused_during_a_pulse_stays_paused(bench: Bench, project: str) -> None:
+    bench.task(project)
+    pulse = bench.begin(AGENT)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.end(pulse)
+    assert bench.reads.agent(AGENT).status is AgentStatus.PAUSED
+
+
+def test_a_pulse_whose_agent_and_task_are_gone_can_still_be_closed(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    bench.do(c.DestroyAgent(AGENT))
+    bench.do(c.DeleteTask(task.id))
+    assert bench.end(pulse, failed=True).state is PulseState.ENDED
+
+
+def test_pulses_of_a_day_are_found_by_when_they_began(bench: Bench, project: str) -> None:
+    bench.task(project)
+    pulse = bench.begin(AGENT)
+    at = pulse.started_at
+    assert bench.reads.pulses_between(project, at, at + 1) == [pulse]
+    assert bench.reads.pulses_between(project, at + 1, at + US) == []
+    assert bench.reads.pulses_of_task(str(pulse.task_id)) == [pulse]

@@ -1,0 +1,315 @@
+"""The writer, on its real thread: groups, refusals, retries, and disks that fail."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+import trio
+from storage_bench import Desk, Reply
+
+from mission_control.storage import (
+    Command,
+    Conflict,
+    Internal,
+    Invalid,
+    Limited,
+    NotFound,
+    Project,
+    Reads,
+    StorageFailed,
+    Transaction,
+    Unavailable,
+    Writer,
+    migrate,
+    open_writer,
+)
+from mission_control.storage import commands as c
+
+ATE = "a text that fills the disk " * 50_000
+
+
+@attrs.define
+class Bed:
+    """A writer that has not been started, so that a test decides what its first group is."""
+
+    path: Path
+    connection: sqlite3.Connection
+    desk: Desk
+    failures: list[StorageFailed]
+    commits: list[int] = attrs.field(factory=list)
+    """How many of the replies were settled at each commit's notice."""
+    replies: list[Reply] = attrs.field(factory=list)
+    statements: list[str] = attrs.field(factory=list)
+
+    def submit(self, command: Command[Any], key: str | None = None, **how: Any) -> Reply:
+        reply = Reply(**how)
+        self.replies.append(reply)
+        return self.desk.submit(command, key, reply)
+
+    def start(self) -> None:
+        self.desk.writer.start()
+
+    @property
+    def transactions(self) -> int:
+        return self.statements.count("COMMIT")
+
+
+@asynccontextmanager
+async def _made(path: Path) -> AsyncIterator[Bed]:
+    connection = open_writer(path)
+    migrate(connection)
+    failures: list[StorageFailed] = []
+    writer = Writer(
+        connection,
+        on_commit=lambda: made.commits.append(sum(reply.settled for reply in made.replies)),
+        on_failure=failures.append,
+    )
+    made = Bed(path, connection, Desk(writer), failures)
+    connection.set_trace_callback(made.statements.append)
+    try:
+        yield made
+    finally:
+        with trio.CancelScope(shield=True):
+            await writer.close()
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    async with _made(tmp_path / "a.db") as made:
+        made.submit(c.InitProject("P"))
+        yield made
+
+
+@pytest.fixture
+def reads(bed: Bed) -> Iterator[Reads]:
+    reads = Reads(bed.path)
+    yield reads
+    reads.close()
+
+
+@attrs.frozen
+class Misbehave(Command[None]):
+    """Writes something, and then does what no command should."""
+
+    how: str
+
+    RESULT: ClassVar[Any] = None
+
+    def apply(self, tx: Transaction) -> None:
+        c.InitProject("Half").apply(tx)
+        match self.how:
+            case "a bug":
+                raise ZeroDivisionError
+            case "bad sql":
+                tx.connection.execute("SELECT * FROM nowhere")
+            case "a clash":
+                tx.connection.execute("INSERT INTO meta VALUES('a', 'b'), ('a', 'c')")
+            case "half a character":
+                c.InitProject("P \ud800").apply(tx)
+            case "a huge number":
+                c.CreateTask("p", "one", due_at=1 << 70).apply(tx)
+            case _:
+                raise AssertionError(self.how)
+
+
+async def test_commands_that_queue_share_one_transaction(bed: Bed, reads: Reads) -> None:
+    made = [bed.submit(c.CreateTask("p", f"task {number}")) for number in range(20)]
+    bed.start()
+    ids = [(await reply.outcome()).id for reply in made]
+    assert bed.transactions == 1
+    assert {task.id for task in reads.board("p")} == set(ids)
+
+
+async def test_the_feed_hears_of_a_commit_before_any_asker_has_an_answer(bed: Bed) -> None:
+    reply = bed.submit(c.CreateTask("p", "one"))
+    bed.start()
+    await reply.outcome()
+    assert bed.commits == [0]
+
+
+async def test_an_answer_comes_when_others_can_see_the_change(bed: Bed, reads: Reads) -> None:
+    seen: list[str] = []
+
+    class Looking(Reply):
+        def answer(self, value: Any) -> None:
+            seen.append(reads.task(value.id).title)
+            super().answer(value)
+
+    looking = bed.desk.submit(c.CreateTask("p", "one"), reply=Looking())
+    bed.start()
+    await looking.outcome()
+    assert seen == ["one"]
+
+
+async def test_a_refused_command_does_not_disturb_its_neighbours(bed: Bed, reads: Reads) -> None:
+    before = bed.submit(c.CreateTask("p", "before"))
+    wrong = bed.submit(c.CreateTask("p", "wrong", depends_on=("nowhere",)))
+    after = bed.submit(c.CreateTask("p", "after"))
+    bed.start()
+    with pytest.raises(NotFound):
+        await wrong.outcome()
+    await before.outcome()
+    await after.outcome()
+    assert [task.title for task in reads.board("p")] == ["before", "after"]
+    assert [change.seq for change in reads.changes(0)] == [1, 2, 3, 4, 5]
+    assert bed.transactions == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ("a bug", ZeroDivisionError),
+        ("bad sql", Internal),
+        ("a clash", Conflict),
+        ("half a character", Invalid),
+        ("a huge number", Invalid),
+    ],
+)
+async def test_a_command_that_misbehaves_fails_alone(
+    bed: Bed, reads: Reads, how: str, kind: type[Exception]
+) -> None:
+    before = bed.submit(c.CreateTask("p", "before"))
+    wrong = bed.submit(Misbehave(how))
+    after = bed.submit(c.CreateTask("p", "after"))
+    bed.start()
+    with pytest.raises(kind):
+        await wrong.outcome()
+    await before.outcome()
+    await after.outcome()
+    assert (await bed.desk.do(c.CreateTask("p", "later"))).title == "later"
+    assert [project.id for project in reads.projects()] == ["p"]
+    assert bed.failures == []
+
+
+async def test_the_same_key_gives_the_same_answer_and_no_second_effect(
+    bed: Bed, reads: Reads
+) -> None:
+    command = c.CreateTask("p", "one", labels=("a",), side_effects=True)
+    bed.submit(command, "key")
+    twin = bed.submit(command, "key")
+    bed.start()
+    first, same = await bed.replies[1].outcome(), await twin.outcome()
+    assert first == same
+    assert await bed.desk.do(command, "key") == first
+    assert len(reads.board("p")) == 1
+    assert await bed.desk.do(c.CreateTask("p", "one"), "other key") != first
+
+
+async def test_an_answer_of_nothing_is_remembered_too(bed: Bed) -> None:
+    bed.start()
+    await bed.desk.do(c.InstallSoul("shuri", "x"))
+    await bed.desk.do(c.CreateAgent("p", "shuri", 60.0, 300.0, 3))
+    begin = c.BeginPulse("shuri:p", "process")
+    assert await bed.desk.do(begin, "key") is None
+    await bed.desk.do(c.CreateTask("p", "one", "shuri"))
+    assert await bed.desk.do(begin, "key") is None
+    pulse = await bed.desk.do(begin, "other key")
+    assert pulse is not None
+    assert await bed.desk.do(begin, "other key") == pulse
+
+
+@pytest.mark.parametrize("other", [c.CreateTask("p", "two"), c.InitProject("one")])
+async def test_a_key_that_was_used_for_something_else_is_refused(
+    bed: Bed, other: Command[Any]
+) -> None:
+    bed.start()
+    await bed.desk.do(c.CreateTask("p", "one"), "key")
+    with pytest.raises(Conflict) as refusal:
+        await bed.desk.do(other, "key")
+    assert refusal.value.details["field"] == "idempotency_key"
+
+
+async def test_a_refusal_is_not_remembered(bed: Bed) -> None:
+    bed.start()
+    command = c.CreateTask("p", "one", "shuri")
+    with pytest.raises(NotFound):
+        await bed.desk.do(command, "key")
+    await bed.desk.do(c.InstallSoul("shuri", "x"))
+    await bed.desk.do(c.CreateAgent("p", "shuri", 60.0, 300.0, 3))
+    assert (await bed.desk.do(command, "key")).assignee == "shuri"
+
+
+async def test_a_command_whose_asker_went_away_is_withdrawn(bed: Bed, reads: Reads) -> None:
+    gone = bed.submit(c.CreateTask("p", "gone"), abandoned=True)
+    there = bed.submit(c.CreateTask("p", "there"))
+    bed.start()
+    await there.outcome()
+    with pytest.raises(Unavailable, match="withdrawn"):
+        await gone.outcome()
+    assert [task.title for task in reads.board("p")] == ["there"]
+
+
+async def test_a_full_disk_refuses_what_does_not_fit_and_takes_what_does(
+    bed: Bed, reads: Reads
+) -> None:
+    (pages,) = bed.connection.execute("PRAGMA page_count").fetchone()
+    bed.connection.execute(f"PRAGMA max_page_count={pages + 30}")
+    small = bed.submit(c.CreateTask("p", "small"))
+    large = bed.submit(c.CreateTask("p", "large", description=ATE))
+    other = bed.submit(c.CreateTask("p", "other"))
+    bed.start()
+    with pytest.raises(Limited, match="disk is full") as refusal:
+        await large.outcome()
+    assert refusal.value.retry_after_ms
+    await small.outcome()
+    await other.outcome()
+    assert [task.title for task in reads.board("p")] == ["small", "other"]
+    assert bed.failures == []
+    assert [change.seq for change in reads.changes(0)] == [1, 2, 3, 4, 5]
+
+
+async def test_a_disk_that_cannot_be_written_ends_the_writer_and_is_reported_once(
+    bed: Bed, reads: Reads
+) -> None:
+    bed.start()
+    await bed.replies[0].outcome()
+    bed.connection.execute("PRAGMA query_only=ON")
+    lost = [bed.submit(c.CreateTask("p", f"task {number}")) for number in range(3)]
+    for reply in (*lost, bed.submit(c.CreateTask("p", "later"))):
+        with pytest.raises(StorageFailed):
+            await reply.outcome()
+    late = bed.submit(c.CreateTask("p", "too late"))
+    with pytest.raises(StorageFailed):
+        await late.outcome()
+    assert len(bed.failures) == 1
+    assert reads.board("p") == []
+    assert isinstance(reads.project("p"), Project)
+
+
+async def test_a_lock_held_by_another_process_is_named_and_waited_out(
+    bed: Bed, reads: Reads
+) -> None:
+    bed.connection.execute("PRAGMA busy_timeout=20")
+    other = sqlite3.connect(bed.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    reply = bed.submit(c.CreateTask("p", "one"))
+    bed.start()
+    with pytest.raises(Unavailable, match="write lock"):
+        await reply.outcome()
+    other.execute("ROLLBACK")
+    other.close()
+    await bed.desk.do(c.InitProject("P"))
+    await bed.desk.do(c.CreateTask("p", "two"))
+    assert [task.title for task in reads.board("p")] == ["two"]
+    assert bed.failures == []
+
+
+async def test_a_closing_writer_writes_what_it_was_given(tmp_path: Path) -> None:
+    async with _made(tmp_path / "b.db") as bed:
+        bed.start()
+        bed.submit(c.InitProject("P"))
+        for number in range(600):
+            bed.submit(c.CreateTask("p", f"task {number}"))
+        assert bed.desk.writer.pending == 601
+        await bed.desk.writer.close()
+        assert bed.desk.writer.pending == 0
+        assert all(reply.settled and reply.error is None for reply in bed.replies)
+        reads = Reads(bed.path)
+        assert len(reads.board("p")) == 600
+        reads.close()
