@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-quick check plugin clean
+.PHONY: demo test test-quick check bench mutants plugin clean
 
 demo: .venv/.installed
 	$(BIN)/mission-control demo
@@ -26,6 +26,15 @@ check: .venv/.checks
 	git ls-files -z '*.py' | xargs -0 $(BIN)/flake8-async --startable-in-context-manager run
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Ratios against a raw trio channel in the same run; see docs/performance.md.
+bench: .venv/.tests
+	$(PIP) --editable '.[test,bench]'
+	$(BIN)/python benchmarks/runtime.py
+
+# Plants known faults in a copy of supervisor/: the tests must find each of them.
+mutants: .venv/.tests
+	$(BIN)/python tests/mutants/run.py
 
 # Writes the plugin's method list and manifest anew from the table of methods.
 plugin: .venv/.installed

@@ -7,11 +7,12 @@ from ._feed import Lagged, Subscribe, Subscription
 from ._home import Home, Scope
 from ._mission import Mission, PulseSettings
 from ._orchestrator import NAME as ORCHESTRATOR
+from ._orchestrator import Archive as ArchiveProject
 from ._orchestrator import Ensure as EnsureProject
 from ._process import ProcessRunner
 from ._processes import group_exists
 from ._pulse import Kill, Sign, Wake, pulse_name
-from ._roster import roster_changed
+from ._roster import Dismiss, roster_changed, roster_name
 from ._runner import Life, Outcome, OutcomeKind, PulseOrder, RunHandle, Runner
 from ._schedule import next_pulse, phase
 from ._session import session_key
@@ -28,8 +29,11 @@ __all__ = [
     "SLOTS",
     "AgentIdentity",
     "AgentTokens",
+    "ArchiveProject",
+    "Dismiss",
     "EnsureProject",
     "Home",
+    "HomeUnusable",
     "HowFull",
     "Kill",
     "Lagged",
@@ -56,6 +60,7 @@ __all__ = [
     "phase",
     "pulse_name",
     "roster_changed",
+    "roster_name",
     "session_key",
     "status_text",
     "why",

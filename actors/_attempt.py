@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from ..storage import Agent, MissionError, Pulse, PulseKind, Unavailable
+from ..storage import Agent, MissionError, Pulse, PulseKind, Unavailable, read_plain
 from ..storage.commands import MarkRunning
 from ._deadman import Deadman
 from ._mirror import NOTICE
@@ -24,13 +24,20 @@ from ._status_text import (
 from ._tokens import AgentIdentity
 
 REACHABLE_POLL_S = 0.5
+MAX_LAYER_BYTES = 64 * 1024
+"""Of a file of memory; its end counts."""
+
+
+class Unsettled(Exception):
+    """An attempt was given up, and its run may go on: it has to be recovered."""
 
 
 class Attempt:
     """Runs one recorded attempt to its end.  It is the `Life` that the runner reports to."""
 
-    def __init__(self, mission: Mission, agent: Agent, pulse: Pulse) -> None:
+    def __init__(self, mission: Mission, agent: Agent, pulse: Pulse, *, recovering: bool) -> None:
         self.pulse = pulse
+        self._recovering = recovering
         self._mission = mission
         self._agent = agent
         self._scope = trio.CancelScope()
@@ -38,10 +45,19 @@ class Attempt:
         self.aborted: str | None = None
         """Why it was ended from outside, if it was."""
 
-    async def run(self, *, recovering: bool) -> Outcome:
-        """Run it, or find out what became of it.  When this returns, nothing of it runs."""
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a run may be going on that we have not ended, because nobody can be asked."""
+        return self._recovering or self._mission.runner.away is not None
+
+    async def run(self) -> Outcome:
+        """Run it, or find out what became of it.  When this returns, nothing of it runs.
+
+        Raises:
+            Unsettled: it was ended from outside while the runner's host is away, so it may go on.
+        """
         mission, agent = self._mission, self._agent
-        if recovering:
+        if self._recovering:
             await self._until_reachable()
         token = mission.tokens.issue(
             AgentIdentity(agent.id, agent.project_id, self.pulse.id, self.pulse.task_id)
@@ -49,9 +65,11 @@ class Attempt:
         try:
             self._scope.deadline = trio.current_time() + agent.timeout_s
             with self._scope:
-                return await self._watched(brief(mission, agent, self.pulse, token), recovering)
+                return await self._watched(brief(mission, agent, self.pulse, token))
         finally:
             mission.tokens.revoke(token)
+        if mission.runner.away is not None:
+            raise Unsettled(self.aborted or "out of time")
         if self.aborted is not None:
             return Outcome(OutcomeKind.ABORTED, self.aborted)
         return Outcome(OutcomeKind.TIMED_OUT, f"took more than {agent.timeout_s:g} s")
@@ -62,7 +80,7 @@ class Attempt:
             self.aborted = why
             self._scope.cancel()
 
-    def sign(self, what: str, expect_silence_s: float = 0.0) -> None:
+    def sign(self, what: str, expect_silence_s: float | None = None) -> None:
         """The agent did something."""
         self._deadman.sign(trio.current_time(), what, expect_silence_s)
 
@@ -75,18 +93,18 @@ class Attempt:
             handle.run_id,
             handle.boot_id,
         )
-        await self._mission.commit(self.pulse.project_id, mark, by="mission-control")
+        await self._mission.store.write(mark, by="mission-control")
 
-    async def _watched(self, order: PulseOrder, recovering: bool) -> Outcome:  # noqa: FBT001
+    async def _watched(self, order: PulseOrder) -> Outcome:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
-            outcome = await self._dispatch(order, recovering)
+            outcome = await self._dispatch(order)
             nursery.cancel_scope.cancel()
         return outcome
 
-    async def _dispatch(self, order: PulseOrder, recovering: bool) -> Outcome:  # noqa: FBT001
+    async def _dispatch(self, order: PulseOrder) -> Outcome:
         runner = self._mission.runner
-        while recovering:
+        while self._recovering:
             try:
                 return await runner.recover(order, _handle(self.pulse), self)
             except Unavailable:
@@ -182,7 +200,4 @@ def _layers(mission: Mission, agent: Agent) -> Layers:
 
 
 def _text(path: Path) -> str:
-    # An agent owns some of these files: what is no plain file is not read.
-    if path.is_symlink() or not path.is_file():
-        return ""
-    return path.read_text("utf-8", "replace").strip()
+    return (read_plain(path, MAX_LAYER_BYTES) or b"").decode("utf-8", "replace").strip()

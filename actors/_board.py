@@ -11,7 +11,7 @@ import logging
 import attrs
 import trio
 
-from ..storage import MissionError, sweep_staged
+from ..storage import MissionError, Reads, sweep_staged
 from ..supervisor import Actor, Context, Deferred
 from ._commit import Commit
 from ._mirrors import Mirrors
@@ -20,6 +20,8 @@ from ._mission import Mission
 log = logging.getLogger("mission_control.board")
 
 MIRROR_RETRY_S = 1.0
+MIRROR_FAILURES = (OSError, MissionError)
+"""Of files or reads: they must not take the project's agents down with them."""
 
 
 @attrs.frozen
@@ -46,14 +48,19 @@ class Board(Actor[Commit | Touched]):
     async def started(self) -> None:
         """Make the folders and bring every file up to date."""
         base_id = self._mission.reads.project(self._project_id).base_id
-        await trio.to_thread.run_sync(self._prepare, base_id)
-        self._shown = await self._mission.reads.elsewhere(self._mirrors.render_all)
+        try:
+            await trio.to_thread.run_sync(self._prepare, base_id)
+            self._shown = await self._mission.reads.elsewhere(self._mirrors.render_all)
+        except MIRROR_FAILURES as error:
+            self._note_failure(error)
+            self._stale.set()
         self.ctx.start_soon(self._keep_mirrors)
 
     def _prepare(self, base_id: str | None) -> None:
         base = self._mission.home.scope(base_id) if base_id is not None else None
         self._scope.make(base)
-        sweep_staged(self._scope.path)
+        for folder in (self._scope.path, self._scope.daily, *self._scope.notes()):
+            sweep_staged(folder)
 
     def receive(self, message: Commit | Touched) -> None:
         """Begin a commit, or note that there is something to show."""
@@ -66,10 +73,11 @@ class Board(Actor[Commit | Touched]):
     async def _commit(self, commit: Commit, reply: Deferred) -> None:
         try:
             result = await self._mission.store.write(commit.command, by=commit.by, key=commit.key)
-        except MissionError as refusal:
-            reply.fail(refusal)
+            seq = self._mission.reads.last_seq()
+        except Exception as error:  # noqa: BLE001 - the asker's, bug or refusal; not the board's
+            reply.fail(error)
             return
-        await self._until_shown(self._mission.reads.last_seq())
+        await self._until_shown(seq)
         reply.answer(result)
 
     async def _until_shown(self, seq: int) -> None:
@@ -83,18 +91,28 @@ class Board(Actor[Commit | Touched]):
             await self._stale.wait()
             self._stale = trio.Event()
             try:
-                self._shown = await self._mission.reads.elsewhere(
-                    lambda reads: self._mirrors.render(reads, self._shown)
-                )
-                self._release(failing=False)
-            except OSError as error:
-                if not self._failing:
-                    log.warning("mirrors of %s are out of date: %s", self._project_id, error)
-                self._release(failing=True)
+                self._shown = await self._mission.reads.elsewhere(self._render)
+            except MIRROR_FAILURES as error:
+                self._note_failure(error)
+                self._release()
                 await trio.sleep(MIRROR_RETRY_S)
                 self._stale.set()
+            else:
+                self._failing = False
+                self._release()
 
-    def _release(self, *, failing: bool) -> None:
-        self._failing = failing
+    def _render(self, reads: Reads) -> int:
+        """Write what has changed; after a failure everything, since nobody knows how far it got."""
+        if self._failing:
+            self._scope.make()
+            return self._mirrors.render_all(reads)
+        return self._mirrors.render(reads, self._shown)
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failing:
+            log.warning("the files of project %s are out of date: %s", self._project_id, error)
+        self._failing = True
+
+    def _release(self) -> None:
         progress, self._progress = self._progress, trio.Event()
         progress.set()

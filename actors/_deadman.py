@@ -17,14 +17,16 @@ class Deadman:
     last_what: str = "start"
     _until: float = 0.0
 
-    def sign(self, now: float, what: str, expect_silence_s: float = 0.0) -> None:
+    def sign(self, now: float, what: str, expect_silence_s: float | None = None) -> None:
         """Something only a living agent does has happened.
 
         An agent that is about to do something long says so by *expect_silence_s*; it is believed
-        for at most an hour, and until its next sign.
+        for at most an hour, and until it says something else.  None says nothing about it: what
+        a long job prints meanwhile does not take the announcement back.
         """
         self.last_sign, self.last_what = now, what
-        self._until = now + min(max(expect_silence_s, 0.0), MAX_EXPECTED_SILENCE_S)
+        if expect_silence_s is not None:
+            self._until = now + min(max(expect_silence_s, 0.0), MAX_EXPECTED_SILENCE_S)
 
     @property
     def dies_at(self) -> float:

@@ -41,6 +41,13 @@ class Unsubscribe:
     subscription: Subscription
 
 
+@attrs.define
+class FeedPlace:
+    """How far the log has been told; outlives the actor, so that nothing is skipped."""
+
+    seq: int | None = None
+
+
 class Lagged(Exception):
     """The subscriber was too far behind; it may resume after `args[0]`, the last it was given."""
 
@@ -88,16 +95,20 @@ class Feed(Actor[Committed | Subscribe | Unsubscribe]):
 
     ctx: Context[Committed | Subscribe | Unsubscribe]
 
-    def __init__(self, reads: Reads, on_changes: Callable[[list[Change]], None]) -> None:
+    def __init__(
+        self, reads: Reads, on_changes: Callable[[list[Change]], None], place: FeedPlace
+    ) -> None:
         """*on_changes* gets every group of changes before any subscriber does."""
+        self._place = place
         self._reads = reads
         self._on_changes = on_changes
-        self._cursor = 0
         self._subscribers: list[_Subscriber] = []
 
     async def started(self) -> None:
-        """Begin at the end of the log."""
-        self._cursor = self._reads.last_seq()
+        """Begin where the last incarnation stopped; the first, at the end of the log."""
+        if self._place.seq is None:
+            self._place.seq = self._reads.last_seq()
+        self._hand_on()
 
     def receive(self, message: Committed | Subscribe | Unsubscribe) -> Subscription | None:
         """Hand on what is new, or take a subscriber in or out."""
@@ -106,12 +117,16 @@ class Feed(Actor[Committed | Subscribe | Unsubscribe]):
                 self._hand_on()
             case Subscribe(after):
                 self._hand_on()
-                return self._subscribe(self._cursor if after is None else after)
+                return self._subscribe(self._told if after is None else after)
             case Unsubscribe(subscription):
                 self._subscribers = [
                     s for s in self._subscribers if s.subscription is not subscription
                 ]
         return None
+
+    @property
+    def _told(self) -> int:
+        return self._place.seq or 0
 
     async def stopped(self, reason: object) -> None:  # noqa: ARG002 - however it ended
         """Let the subscribers go: they resume by their cursors."""
@@ -119,17 +134,18 @@ class Feed(Actor[Committed | Subscribe | Unsubscribe]):
             subscriber.send.close()
 
     def _hand_on(self) -> None:
-        while changes := self._reads.changes(self._cursor):
-            self._cursor = changes[-1].seq
+        while changes := self._reads.changes(self._told):
+            self._place.seq = changes[-1].seq
             self._on_changes(changes)
             for subscriber in list(self._subscribers):
                 self._give(subscriber, changes)
 
     def _subscribe(self, after: int) -> Subscription:
-        missed = []
+        missed: list[Change] = []
         cursor = after
-        while (page := self._reads.changes(cursor)) and cursor < self._cursor:
-            missed += page
+        # Up to what has been handed on: a commit of this very moment is handed on as well.
+        while cursor < self._told and (page := self._reads.changes(cursor)):
+            missed += [change for change in page if change.seq <= self._told]
             cursor = page[-1].seq
         send, receive = trio.open_memory_channel[Change](len(missed) + BUFFER)
         ref = self.ctx.self

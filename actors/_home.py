@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import attrs
+
+from ..storage import Unavailable
+
+
+class HomeUnusable(Unavailable):
+    """Nothing can be kept there."""
 
 
 @attrs.frozen
@@ -52,8 +59,12 @@ class Scope:
         for folder in (self.src, self.daily, self.archive, self.path / "agents"):
             folder.mkdir(parents=True, exist_ok=True)
         if not self.context.exists():
-            rules = base.context.read_text("utf-8") if base and base.context.is_file() else ""
-            self.context.write_text(rules, "utf-8")
+            rules = base.context.read_bytes() if base and base.context.is_file() else b""
+            self.context.write_bytes(rules)
+
+    def notes(self) -> list[Path]:
+        """Return the agents' folders that are there."""
+        return [folder for folder in (self.path / "agents").iterdir() if folder.is_dir()]
 
 
 @attrs.frozen
@@ -61,6 +72,25 @@ class Home:
     """All that one sidecar keeps."""
 
     path: Path
+
+    def make(self) -> None:
+        """Make the folder, for its owner only; one that exists stays as it is.
+
+        Raises:
+            HomeUnusable: it is no folder, or may not be written.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(str(error.strerror)) from error
+        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+            raise self._unusable("it may not be written")
+
+    def _unusable(self, why: str) -> HomeUnusable:
+        return HomeUnusable(
+            f"cannot use the home {self.path} ({why}): choose another with --home, or see that"
+            " you may write there"
+        )
 
     @property
     def database(self) -> Path:

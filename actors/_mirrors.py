@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from ..storage import US, Change, PulseKind, PulseState, Reads, replace_file
+from ..storage import US, Change, PulseKind, PulseState, Reads, read_plain, replace_file
 from . import _mirror
 from ._home import Home
 from ._runner import OutcomeKind
@@ -80,9 +81,8 @@ class Mirrors:
 
     def _newest_days(self, reads: Reads) -> None:
         """Write the days that a crash may have left behind: the last one written, and later."""
-        folder = self.home.scope(self.project_id).daily
-        written = sorted(path.stem for path in folder.glob("????-??-??.md"))
-        start = _midnight(date.fromisoformat(written[-1])) - DAY_US if written else 0
+        written = max(_days_in(self.home.scope(self.project_id).daily), default=None)
+        start = 0 if written is None else _midnight(written) - DAY_US
         pulses = reads.pulses_between(self.project_id, start, FAR_FUTURE)
         for day in {_day(pulse.started_at) for pulse in pulses if pulse.ended_at is not None}:
             self._write_day(reads, day)
@@ -128,6 +128,12 @@ def _agents(changes: Iterable[Change], entity: str, field: str) -> list[str]:
     return sorted({str(after[field]) for after in _images(changes, entity)})
 
 
+def _days_in(folder: Path) -> Iterator[date]:
+    for path in folder.glob("*.md"):
+        with suppress(ValueError):  # somebody else's file
+            yield date.fromisoformat(path.stem)
+
+
 def _day(at_us: int) -> date:
     return datetime.fromtimestamp(at_us / US, UTC).date()
 
@@ -137,10 +143,9 @@ def _midnight(day: date) -> int:
 
 
 def _put(path: Path, text: str) -> None:
-    try:
-        # As bytes: somebody may have left there what is no text.
-        if path.read_bytes() == text.encode():
-            return
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    # Somebody may have left there what is no text, or no file at all.
+    wanted = text.encode()
+    if read_plain(path, len(wanted) + 1) == wanted:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text, mode=0o644)

@@ -75,7 +75,9 @@ class Mission:
             raise Unavailable(f"{name} is starting", retry_after_ms=200)
         return ref
 
-    async def ask(self, name: str, message: object) -> Any:
+    async def ask(
+        self, name: str, message: object, *, timeout_s: float | None = ANSWER_WITHIN_S
+    ) -> Any:
         """Ask an actor by name, with the errors that callers of ours know.
 
         Raises:
@@ -83,7 +85,7 @@ class Mission:
         """
         ref = self.find(name)
         try:
-            return await ref.ask(message, timeout=ANSWER_WITHIN_S)
+            return await ref.ask(message, timeout=timeout_s)
         except MissionError:
             raise
         except AskTimeout as late:

@@ -6,14 +6,18 @@ and repairs what differs.
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, TypeAlias
 
 import attrs
 
-from ..storage import Change, ProjectState
-from ..supervisor import Actor, Context, Down
+from ..storage import Change, MissionError, Project, ProjectState
+from ..storage.commands import SetProjectState
+from ..supervisor import Actor, Context, Down, Reply, StartFailed
 from ._mission import Mission
 from ._roster import Changed, Reconcile, project_spec, roster_name
+
+log = logging.getLogger("mission_control.orchestrator")
 
 NAME = "orchestrator"
 PROJECTS = "projects"
@@ -39,10 +43,25 @@ class ProjectsDown:
     down: Down
 
 
-class Orchestrator(Actor[Ensure | Tick | ProjectsDown]):
+@attrs.frozen
+class Archive:
+    """Put a project away: its runs are ended before it is archived.
+
+    Answered with the project.
+    """
+
+    project_id: str
+    by: str
+    key: str | None
+
+
+Message: TypeAlias = Ensure | Archive | Tick | ProjectsDown
+
+
+class Orchestrator(Actor[Message]):
     """Starts and stops projects."""
 
-    ctx: Context[Ensure | Tick | ProjectsDown]
+    ctx: Context[Message]
 
     def __init__(self, mission: Mission) -> None:
         self._mission = mission
@@ -53,9 +72,11 @@ class Orchestrator(Actor[Ensure | Tick | ProjectsDown]):
         self.ctx.monitor(self._projects, ProjectsDown)
         self.ctx.every(self._mission.settings.tick_s, Tick())
 
-    async def receive(self, message: Ensure | Tick | ProjectsDown) -> None:
+    async def receive(self, message: Message) -> Project | Reply | None:
         """Repair what differs."""
         match message:
+            case Archive():
+                return await self._archive(message)
             case Ensure():
                 await self._reconcile()
             case Tick():
@@ -65,6 +86,20 @@ class Orchestrator(Actor[Ensure | Tick | ProjectsDown]):
             case ProjectsDown():
                 await self._reconcile()
                 self.ctx.monitor(self._projects, ProjectsDown)
+        return None
+
+    async def _archive(self, archive: Archive) -> Project | Reply:
+        await self._stop(archive.project_id)
+        command = SetProjectState(archive.project_id, ProjectState.ARCHIVED)
+        try:
+            return await self._mission.store.write(command, by=archive.by, key=archive.key)
+        except MissionError as refusal:
+            await self._reconcile()
+            return Reply(error=refusal)
+
+    async def _stop(self, project_id: str) -> None:
+        if project_id in {child.id for child in await self._projects.children()}:
+            await self._projects.terminate_child(project_id)
 
     @property
     def _projects(self) -> Any:
@@ -82,7 +117,12 @@ class Orchestrator(Actor[Ensure | Tick | ProjectsDown]):
             await projects.terminate_child(project_id)
             await projects.delete_child(project_id)
         for project_id in sorted(wanted - running):
-            await projects.start_child(project_spec(self._mission, project_id))
+            try:
+                await projects.start_child(project_spec(self._mission, project_id))
+            except StartFailed as failure:
+                log.warning(
+                    "project %s cannot be started, the tick tries again: %s", project_id, failure
+                )
 
 
 def route(mission: Mission, changes: list[Change]) -> None:

@@ -72,7 +72,7 @@ class ProcessRunner:
                 env=self._environment(order),
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a zero byte among the words
             return Outcome(OutcomeKind.FAILED, f"cannot start {order.command[0]}: {error}")
         return await self._follow(process, order, life)
 
@@ -80,10 +80,12 @@ class ProcessRunner:
         """End what an earlier life of ours left running: its pipes are gone, so nobody hears it."""
         if handle.process_group is None:
             return Outcome(OutcomeKind.NOT_STARTED, "the sidecar ended before the command began")
-        started = await trio.to_thread.run_sync(start_time, handle.process_group)
-        if started is not None and started == handle.process_started:
-            await end_group(handle.process_group, self.grace_s)
-        await end_strays(order.pulse_id)
+        # Shielded: whoever gives up waiting for this must not find it running afterwards.
+        with trio.CancelScope(shield=True):
+            started = await trio.to_thread.run_sync(start_time, handle.process_group)
+            if started is not None and started == handle.process_started:
+                await end_group(handle.process_group, self.grace_s)
+            await end_strays(order.pulse_id)
         return Outcome(OutcomeKind.LOST, "the sidecar ended while the command ran")
 
     async def _follow(self, process: trio.Process, order: PulseOrder, life: Life) -> Outcome:

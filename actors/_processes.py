@@ -19,6 +19,7 @@ PULSE_VARIABLE = "MISSION_CONTROL_PULSE_ID"
 """In the environment of every process of an attempt, its children's too."""
 
 POLL_S = 0.02
+STRAY_ROUNDS = 100
 
 _PROC = Path("/proc")
 
@@ -41,14 +42,20 @@ def start_time(pid: int) -> str | None:
 
 
 def group_exists(group: int) -> bool:
-    """Whether any process of *group* lives."""
+    """Whether a process of *group* lives that is more than an entry waiting to be reaped."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    if not (_PROC / "self" / "stat").exists():
+        return True
+    for entry in _PROC.glob("[0-9]*"):
+        fields = _stat(int(entry.name))
+        if fields is not None and int(fields[2]) == group and fields[0] not in "ZX":
+            return True
+    return False
 
 
 def strays(pulse_id: str) -> Iterator[int]:
@@ -68,21 +75,36 @@ async def end_group(group: int, grace_s: float) -> None:
     if not _signal(group, signal.SIGTERM):
         return
     with trio.move_on_after(grace_s):
-        while _living(group):  # noqa: ASYNC110 - as below
+        while group_exists(group):  # noqa: ASYNC110 - as below
             await trio.sleep(POLL_S)
     # The kernel has no event for the end of a group.
-    while _living(group):
+    while group_exists(group):
         _signal(group, signal.SIGKILL)
         await trio.sleep(POLL_S)
 
 
 async def end_strays(pulse_id: str) -> int:
-    """End what is left of an attempt; return how many processes that were."""
-    found = await trio.to_thread.run_sync(lambda: list(strays(pulse_id)))
-    for pid in found:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return len(found)
+    """End what is left of an attempt, whatever it begets meanwhile; return how many that were.
+
+    Gives up after a hundred rounds: what breeds faster than it can be ended needs a person.
+    """
+    ended: set[int] = set()
+    for _ in range(STRAY_ROUNDS):
+        found = set(await trio.to_thread.run_sync(lambda: list(strays(pulse_id))))
+        if not found:
+            break
+        ended |= found
+        for pid in found:
+            _end_with_its_group(pid)
+    return len(ended)
+
+
+def _end_with_its_group(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        group = os.getpgid(pid)
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
 
 
 def _signal(group: int, number: signal.Signals) -> bool:
@@ -91,19 +113,6 @@ def _signal(group: int, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _living(group: int) -> bool:
-    """Whether a process of *group* lives that is more than an entry waiting to be reaped."""
-    if not group_exists(group):
-        return False
-    if not (_PROC / "self" / "stat").exists():
-        return True
-    for entry in _PROC.glob("[0-9]*"):
-        fields = _stat(int(entry.name))
-        if fields is not None and int(fields[2]) == group and fields[0] not in "ZX":
-            return True
-    return False
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -6,11 +6,14 @@ next incarnation and recovered before anything else is begun.
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
+
 import attrs
 import trio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from ..storage import US, Deadline, Limited, NotFound, Pulse, Unavailable
+from ..storage import US, Agent, Deadline, Limited, NotFound, Pulse, Unavailable
 from ..storage.commands import BeginPulse, EndPulse
 from ..supervisor import Actor, Context, Crash, Exit, Timer
 from ._attempt import Attempt
@@ -20,7 +23,8 @@ from ._schedule import next_pulse, retry_delay
 from ._slots import NAME as SLOTS
 from ._slots import Acquire, Release
 
-FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABORTED, OutcomeKind.LOST)
+FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABORTED)
+"""Outcomes that count against the task; that we lost a run is no fault of its own."""
 
 CLOSE_WITHIN_S = 30.0
 """How long a finished attempt is offered to a storage that is restarting."""
@@ -50,7 +54,8 @@ class Sign:
     """The agent is alive: it did *what*."""
 
     what: str
-    expect_silence_s: float = 0.0
+    expect_silence_s: float | None = None
+    """Announces long work; None says nothing about it."""
 
 
 @attrs.frozen
@@ -69,28 +74,30 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         self._mission = mission
         self._agent_id = agent_id
         self._attempt: Attempt | None = None
-        """The one whose row is open."""
+        """The one that runs."""
+        self._ended: tuple[Attempt, Outcome] | None = None
+        """The one that has ended and whose row is still open."""
         self._busy = False
         self._next: Wake | None = None
         """What the turn in hand, or the next one, has to look at."""
         self._timer: Timer | None = None
         self._looked_at = 0
+        self._rests_until = -math.inf
+        """After something that was away: hints before this time start nothing."""
 
     async def started(self) -> None:
-        """Recover the attempt that an earlier incarnation left open, then look for work."""
-        open_pulse = self._mission.reads.open_pulse(self._agent_id)
-        self._busy = True
-        self._next = Wake()
-        self.ctx.start_soon(self._turn, open_pulse)
+        """Look for work; first at the attempt that an earlier incarnation left open."""
+        self.receive(Wake())
 
     def receive(self, message: Wake | Sign | Kill) -> None:
         """Note what happened; attempts run beside this."""
         match message:
-            case Wake(triggered):
-                self._next = Wake(triggered or (self._next is not None and self._next.triggered))
-                if not self._busy:
+            case Wake():
+                self._remember(message)
+                rested = message.triggered or trio.current_time() >= self._rests_until
+                if rested and not self._busy:
                     self._busy = True
-                    self.ctx.start_soon(self._turn, None)
+                    self.ctx.start_soon(self._turn)
             case Sign(what, expected) if self._attempt is not None:
                 self._attempt.sign(what, expected)
             case Kill(why) if self._attempt is not None:
@@ -99,71 +106,97 @@ class PulseActor(Actor[Wake | Sign | Kill]):
                 pass  # for an attempt that has ended meanwhile
 
     async def stopped(self, reason: Exit) -> None:
-        """Close the attempt in hand: its run has ended with this incarnation's nursery."""
+        """Close the attempt in hand: its run has ended with this incarnation's nursery.
+
+        One that may go on where we cannot reach it stays open, for the next incarnation to recover.
+        """
         attempt = self._attempt
-        if attempt is not None:
-            outcome = Outcome(OutcomeKind.ABORTED, f"the agent was stopped: {reason}")
-            await self._close(attempt, outcome, blame=isinstance(reason, Crash))
+        if attempt is not None and not attempt.may_go_on:
+            self._ended = attempt, Outcome(OutcomeKind.ABORTED, f"the agent was stopped: {reason}")
+        if self._ended is not None:
+            with suppress(*TRANSIENT):
+                await self._write_end(blame=isinstance(reason, Crash))
         self._mission.tell(SLOTS, Release(self._agent_id))
 
-    async def _turn(self, left_open: Pulse | None) -> None:
+    def _remember(self, wake: Wake) -> None:
+        self._next = Wake(wake.triggered or (self._next is not None and self._next.triggered))
+
+    async def _turn(self) -> None:
         """Look for work, again and again while there is reason to; then set the timer."""
         wait_s: float | None = None
         try:
-            if left_open is not None:
-                await self._run(left_open, recovering=True)
+            await self._settle()
             while self._next is not None:
                 wake, self._next = self._next, None
                 await self._look(wake)
         except NotFound:
+            if self._mission.reads.has_agent(self._agent_id):
+                raise
             return  # the agent was destroyed; its supervisor is about to stop us
         except TRANSIENT:
             wait_s = self._mission.settings.retry_delay_s
+            self._rests_until = trio.current_time() + wait_s
         finally:
             self._busy = False
         self._plan(wait_s)
 
+    async def _settle(self) -> None:
+        """Close or recover what is open: before that, nothing else may be begun."""
+        if self._ended is not None:
+            await self._close()
+        left_open = self._mission.reads.open_pulse(self._agent_id)
+        if left_open is not None:
+            await self._run(left_open, recovering=True)
+
     async def _look(self, wake: Wake) -> None:
-        """Run one pulse if there is something to do."""
-        mission = self._mission
-        agent = mission.reads.agent(self._agent_id)
-        self._looked_at = mission.clock.now_us()
-        if not (wake.triggered or mission.reads.has_work(agent, self._looked_at)):
+        """Run one pulse if there is something to do.
+
+        Raises:
+            MissionError: not now; the wake is remembered if somebody asked for it.
+        """
+        agent = self._mission.reads.agent(self._agent_id)
+        self._looked_at = self._mission.clock.now_us()
+        if not (wake.triggered or self._mission.reads.has_work(agent, self._looked_at)):
             return
+        try:
+            await self._begin(agent, wake)
+        except TRANSIENT:
+            if wake.triggered:
+                self._remember(wake)
+            raise
+
+    async def _begin(self, agent: Agent, wake: Wake) -> None:
+        mission = self._mission
         if mission.runner.away is not None:
             raise Unavailable(mission.runner.away)
-        await mission.ask(SLOTS, Acquire(agent.id, agent.project_id))
+        await mission.ask(SLOTS, Acquire(agent.id, agent.project_id), timeout_s=None)
         try:
             begin = BeginPulse(agent.id, mission.runner.name, wake.triggered)
-            pulse = await mission.commit(agent.project_id, begin, by=agent.id)
-            if pulse is not None:
-                await self._run(pulse, recovering=False)
+            pulse = await mission.store.write(begin, by=agent.id)
+            if pulse is None:
+                return
+            outcome = await self._run(pulse, recovering=False)
+            if outcome.kind is OutcomeKind.NOT_STARTED:
+                raise Unavailable(outcome.detail)
         finally:
             mission.tell(SLOTS, Release(agent.id))
 
-    async def _run(self, pulse: Pulse, *, recovering: bool) -> None:
+    async def _run(self, pulse: Pulse, *, recovering: bool) -> Outcome:
         agent = self._mission.reads.agent(self._agent_id)
-        self._attempt = attempt = Attempt(self._mission, agent, pulse)
-        outcome = await attempt.run(recovering=recovering)
-        await self._close(attempt, outcome, blame=outcome.kind in FAILURES)
+        self._attempt = attempt = Attempt(self._mission, agent, pulse, recovering=recovering)
+        outcome = await attempt.run()
+        self._attempt, self._ended = None, (attempt, outcome)
+        await self._close()
         if attempt.aborted is not None:
+            if self._next is not None and self._next.triggered:
+                self.ctx.self.tell(self._next)  # for the next incarnation
             raise AgentSilent(attempt.aborted)
+        return outcome
 
-    async def _close(self, attempt: Attempt, outcome: Outcome, *, blame: bool) -> None:
-        """Close the attempt's row, whatever it takes: until then no other can be begun."""
-        pulse = attempt.pulse
-        end = EndPulse(
-            pulse_id=pulse.id,
-            outcome=outcome.kind.value,
-            failed=blame,
-            detail=outcome.detail,
-            output=outcome.output,
-            tokens=outcome.tokens,
-            cost_usd=outcome.cost_usd,
-            to_backlog=attempt.aborted is not None,
-            retry_delay_s=self._pause(pulse, outcome, failed=blame),
-            never_ran=outcome.kind is OutcomeKind.NOT_STARTED,
-        )
+    async def _close(self) -> None:
+        """Close the row of what has ended; storage may be restarting, so more than once."""
+        assert self._ended is not None  # noqa: S101 - asked by the callers
+        blame = self._ended[1].kind in FAILURES
         async for offer in AsyncRetrying(
             retry=retry_if_exception_type(TRANSIENT),
             wait=wait_exponential(0.1, max=2.0),
@@ -172,8 +205,27 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             reraise=True,
         ):
             with offer:
-                await self._mission.commit(pulse.project_id, end, by="mission-control")
-        self._attempt = None
+                await self._write_end(blame=blame)
+
+    async def _write_end(self, *, blame: bool) -> None:
+        assert self._ended is not None  # noqa: S101 - asked by the callers
+        attempt, outcome = self._ended
+        pulse = attempt.pulse
+        end = EndPulse(
+            pulse_id=pulse.id,
+            outcome=outcome.kind.value,
+            failed=blame,
+            detail=_plain(outcome.detail),
+            output=_plain(outcome.output),
+            tokens=outcome.tokens,
+            cost_usd=outcome.cost_usd,
+            to_backlog=attempt.aborted is not None,
+            retry_delay_s=self._pause(pulse, outcome, failed=blame),
+            never_ran=outcome.kind is OutcomeKind.NOT_STARTED,
+        )
+        # Not through the board: it may be what has just failed, and nobody waits for its mirrors.
+        await self._mission.store.write(end, by="mission-control")
+        self._ended = None
 
     def _pause(self, pulse: Pulse, outcome: Outcome, *, failed: bool) -> float:
         """Seconds until a task that is still in progress is looked at again."""
@@ -204,3 +256,8 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.ctx.after(max(wait_s, 0.0), Wake())
+
+
+def _plain(text: str) -> str:
+    """Return what of *text* can be kept: an agent may cut a character in two."""
+    return text.encode("utf-8", "replace").decode()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import logging
+from typing import Any, TypeAlias
 
 import attrs
 
-from ..storage import Change, TaskStatus
+from ..storage import Agent, Change, MissionError, PulseState, Reads, TaskStatus
+from ..storage.commands import DestroyAgent
 from ..supervisor import (
     Actor,
     Backoff,
@@ -15,14 +17,18 @@ from ..supervisor import (
     Context,
     DynamicSupervisor,
     Intensity,
+    Reply,
+    StartFailed,
     Strategy,
     Supervisor,
 )
 from ._board import Board, Touched
 from ._commit import board_name
 from ._mission import Mission
-from ._pulse import PulseActor, Wake, pulse_name
+from ._pulse import Kill, PulseActor, Wake, pulse_name
 from ._session import SessionActor, session_name
+
+log = logging.getLogger("mission_control.roster")
 
 
 def roster_name(project_id: str) -> str:
@@ -50,10 +56,25 @@ class Reconcile:
     """
 
 
-class Roster(Actor[Changed | Reconcile]):
+@attrs.frozen
+class Dismiss:
+    """Take an agent out of the project: its run is ended before its row goes.
+
+    Answered with the agent as it was.
+    """
+
+    agent_id: str
+    by: str
+    key: str | None
+
+
+Message: TypeAlias = Changed | Reconcile | Dismiss
+
+
+class Roster(Actor[Message]):
     """Starts and stops the agents of one project."""
 
-    ctx: Context[Changed | Reconcile]
+    ctx: Context[Message]
 
     def __init__(self, mission: Mission, project_id: str) -> None:
         self._mission = mission
@@ -63,18 +84,47 @@ class Roster(Actor[Changed | Reconcile]):
         """Start an agent for every row."""
         await self._reconcile()
 
-    async def receive(self, message: Changed | Reconcile) -> None:
+    async def receive(self, message: Message) -> Agent | Reply | None:
         """Follow the log."""
         match message:
+            case Dismiss():
+                return await self._dismiss(message)
             case Changed(changes):
                 self._mission.tell(board_name(self._project_id), Touched())
                 if any(change.entity == "agents" for change in changes):
                     await self._reconcile()
-                self._wake(_concerned(changes))
+                self._recall(changes)
+                self._wake(_concerned(changes, self._mission.reads))
             case Reconcile():
                 self._mission.tell(board_name(self._project_id), Touched())
                 await self._reconcile()
                 self._wake(None)
+        return None
+
+    async def _dismiss(self, dismiss: Dismiss) -> Agent | Reply:
+        agents: Any = self._mission.find(agents_name(self._project_id))
+        if dismiss.agent_id in {child.id for child in await agents.children()}:
+            await agents.terminate_child(dismiss.agent_id)
+        destroy = DestroyAgent(dismiss.agent_id)
+        try:
+            return await self._mission.commit(
+                self._project_id, destroy, by=dismiss.by, key=dismiss.key
+            )
+        except MissionError as refusal:
+            await self._reconcile()
+            return Reply(error=refusal)
+
+    def _recall(self, changes: tuple[Change, ...]) -> None:
+        """End attempts at tasks that were deleted, or given to somebody else, in mid-run."""
+        for change in changes:
+            if change.entity != "tasks":
+                continue
+            pulse = self._mission.reads.open_pulse_of_task(change.entity_id)
+            task = self._mission.reads.find_task(change.entity_id)
+            if pulse is None or (task and f"{task.assignee}:{task.project_id}" == pulse.agent_id):
+                continue
+            why = "the task was given to somebody else" if task else "the task was deleted"
+            self._mission.tell(pulse_name(pulse.agent_id), Kill(why))
 
     async def _reconcile(self) -> None:
         agents: Any = self._mission.find(agents_name(self._project_id))
@@ -84,7 +134,12 @@ class Roster(Actor[Changed | Reconcile]):
             await agents.terminate_child(agent_id)
             await agents.delete_child(agent_id)
         for agent_id in sorted(wanted - running):
-            await agents.start_child(agent_spec(self._mission, agent_id))
+            try:
+                await agents.start_child(agent_spec(self._mission, agent_id))
+            except StartFailed as failure:
+                log.warning(
+                    "agent %s cannot be started, the tick tries again: %s", agent_id, failure
+                )
 
     def _wake(self, souls: set[str] | None) -> None:
         """Wake the agents with these souls, or all."""
@@ -95,10 +150,11 @@ class Roster(Actor[Changed | Reconcile]):
 
 async def roster_changed(mission: Mission, project_id: str) -> None:
     """Return when the agents that run are those that the rows name."""
-    await mission.ask(roster_name(project_id), Reconcile())
+    if mission.system.whereis(roster_name(project_id)) is not None:  # none in an archived project
+        await mission.ask(roster_name(project_id), Reconcile())
 
 
-def _concerned(changes: tuple[Change, ...]) -> set[str] | None:
+def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
     """Return the souls that these changes may give something to do; None for all of them."""
     souls: set[str] = set()
     for change in changes:
@@ -112,6 +168,9 @@ def _concerned(changes: tuple[Change, ...]) -> set[str] | None:
                 return None
             case "agents" if after:
                 souls.add(str(after["soul"]))
+            case "pulses" if after.get("state") == PulseState.ENDED.value:
+                task = reads.find_task(after["task_id"])  # it may have waited for this end
+                souls.update([task.assignee] if task and task.assignee else [])
             case "messages":
                 souls.add(str(after["to_agent"]).partition(":")[0])
             case _:

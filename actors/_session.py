@@ -46,7 +46,7 @@ class SessionActor(Actor[Ensure]):
         try:
             session_id = await runner.open_session(order)
             record = RecordSession(self._agent_id, order.session_key, session_id, runner.name)
-            await self._mission.commit(order.project_id, record, by=self._agent_id)
+            await self._mission.store.write(record, by=self._agent_id)
         except MissionError as error:
             reply.fail(error)
         else:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from ..storage import STORAGE, Change, StorageActor
-from ..supervisor import ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
+from ..supervisor import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
 from ._feed import NAME as FEED
-from ._feed import Committed, Feed
+from ._feed import Committed, Feed, FeedPlace
 from ._mission import Mission
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import PROJECTS, Orchestrator, route
@@ -31,14 +31,22 @@ def core_spec(mission: Mission) -> ChildSpec:
         args=(mission.home.database, on_commit),
         shutdown=30.0,  # what was accepted is written
         interrupt=False,
-        capacity=10_000,
+        capacity=math.inf,  # it answers at once, and says itself when there is too much
         register=STORAGE,
+        backoff=Backoff(0.1, 5.0),  # a disk that fails needs time, not attempts
     )
     feed = ChildSpec(
-        FEED, Feed, args=(mission.reads, on_changes), register=FEED, overflow="drop_old"
+        FEED,
+        Feed,
+        args=(mission.reads, on_changes, FeedPlace()),
+        register=FEED,
+        overflow="drop_old",
     )
     return Supervisor.spec(
-        "core", [storage, feed], strategy=Strategy.REST_FOR_ONE, intensity=Intensity(5, period=30.0)
+        "core",
+        [storage, feed],
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=Intensity(20, period=60.0),
     )
 
 

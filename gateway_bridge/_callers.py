@@ -107,7 +107,8 @@ class Doorkeeper:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    # A guess need not be text that has a UTF-8.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def read_or_make_token(path: Path) -> str:

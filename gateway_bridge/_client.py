@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 import trio
 import trio_websocket
 
-from ..storage import Unauthenticated, Unavailable, from_wire
+from ..storage import Invalid, Unavailable, from_wire
 
 CONNECT_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 2.0
+MAX_EVENTS = 10_000
+"""Events that may wait to be read; with one more the connection ends."""
+
+Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 MAX_MESSAGE_BYTES = 32 * 2**20
 
 
@@ -58,8 +64,8 @@ class Client:
                     self._send_event.send_nowait(message)
                 elif (waiting := self._waiting.get(message["id"])) is not None:
                     waiting.send_nowait(message)
-        except trio_websocket.ConnectionClosed:
-            pass
+        except (trio_websocket.ConnectionClosed, trio.WouldBlock, trio.BrokenResourceError):
+            pass  # gone, or nobody reads the events
         finally:
             self._send_event.close()
             for waiting in self._waiting.values():
@@ -71,35 +77,83 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
     """Connect to the sidecar at *url* (`ws://host:port/rpc`).
 
     Raises:
+        Invalid: that is no such address.
         Unavailable: nobody listens there.
         Unauthenticated: the token was refused.
     """
+    send, receive = trio.open_memory_channel[dict[str, Any]](MAX_EVENTS)
+    failure: BaseException | None = None
+    try:
+        async with await _reach(url) as stream, trio.open_nursery() as nursery:
+            try:
+                client = Client(receive, await _greet(nursery, stream, url, token), send)
+                nursery.start_soon(client._read)  # noqa: SLF001 - made here
+                yield client
+                with trio.move_on_after(CLOSE_WITHIN_S):
+                    await client._connection.aclose()  # noqa: SLF001
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, ungrouped
+                failure = error
+            nursery.cancel_scope.cancel()
+    except* trio_websocket.ConnectionRejected as rejected:  # by the task that reads
+        failure = _refusal(url, rejected.exceptions[0])
+    if failure is not None:
+        raise failure
+
+
+async def _reach(url: str) -> Stream:
+    try:
+        parts = urlsplit(url)
+        host, port, open_stream = parts.hostname, parts.port, _STREAMS[parts.scheme]
+    except (KeyError, ValueError):
+        host, port, open_stream = None, None, trio.open_tcp_stream
+    if not host or port is None:
+        raise Invalid(f"no address of a sidecar: {url}; it is as http://127.0.0.1:18700")
+    try:
+        with trio.fail_after(CONNECT_WITHIN_S):
+            return await open_stream(host, port)
+    except (OSError, trio.TooSlowError) as error:
+        raise _nobody(url, error) from None
+
+
+_STREAMS: dict[str, Callable[[str, int], Awaitable[Stream]]] = {
+    "ws": trio.open_tcp_stream,
+    "wss": trio.open_ssl_over_tcp_stream,
+}
+
+
+async def _greet(
+    nursery: trio.Nursery,
+    stream: Stream,
+    url: str,
+    token: str,
+) -> trio_websocket.WebSocketConnection:
+    parts = urlsplit(url)
     headers = [(b"Authorization", f"Bearer {token}".encode())]
-    send, receive = trio.open_memory_channel[dict[str, Any]](10_000)
-    async with trio.open_nursery() as nursery:
-        try:
-            with trio.fail_after(CONNECT_WITHIN_S):
-                connection = await trio_websocket.connect_websocket_url(
-                    nursery, url, extra_headers=headers, max_message_size=MAX_MESSAGE_BYTES
-                )
-        except trio_websocket.ConnectionRejected as rejected:
-            raise _refusal(url, rejected) from None
-        except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
-            raise Unavailable(
-                f"no sidecar answers at {url} ({str(error) or 'too slow'}): start one with"
-                " 'mission-control run', or name another with --url"
-            ) from None
-        client = Client(receive, connection, send)
-        nursery.start_soon(client._read)  # noqa: SLF001 - made here
-        yield client
-        await connection.aclose()
-        nursery.cancel_scope.cancel()
+    try:
+        # trio-websocket's own connect leaks its socket where the server hangs up first.
+        with trio.fail_after(CONNECT_WITHIN_S):
+            return await trio_websocket.wrap_client_stream(
+                nursery,
+                stream,
+                parts.netloc,
+                parts.path,
+                extra_headers=headers,
+                max_message_size=MAX_MESSAGE_BYTES,
+            )
+    except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
+        raise _nobody(url, error) from None
 
 
-def _refusal(url: str, rejected: trio_websocket.ConnectionRejected) -> Exception:
+def _nobody(url: str, error: Exception) -> Unavailable:
+    return Unavailable(
+        f"no sidecar answers at {url} ({str(error) or 'too slow'}): start one with"
+        " 'mission-control run', or name another with --url"
+    )
+
+
+def _refusal(url: str, rejected: BaseException) -> Exception:
+    assert isinstance(rejected, trio_websocket.ConnectionRejected)  # noqa: S101 - asked by except*
     try:
         return from_wire(json.loads(rejected.body or b"")["error"])
     except (ValueError, KeyError, TypeError):
-        if rejected.status_code == Unauthenticated.http_status:
-            return Unauthenticated(f"{url} refused the token")
         return Unavailable(f"{url} answered {rejected.status_code}: is that a sidecar?")

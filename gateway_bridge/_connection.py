@@ -13,6 +13,7 @@ import attrs
 import trio
 from trio_websocket import (
     ConnectionClosed,
+    ConnectionRejected,
     HandshakeError,
     WebSocketConnection,
     wrap_client_stream,
@@ -196,16 +197,21 @@ async def open_connection(
         GatewayRefused: only a person can help.
     """
     failure: Exception | None = None
-    async with await _reach(url) as stream, trio.open_nursery() as nursery:
-        try:
-            connection = await _greet(nursery, stream, url, token, listener)
-            nursery.start_soon(connection.read_all)
-            nursery.start_soon(connection.send_all)
-            yield connection
-            await connection.close()
-        except Exception as error:  # noqa: BLE001  # raised below, where no nursery wraps it
-            failure = error
-        nursery.cancel_scope.cancel()
+    try:
+        async with await _reach(url) as stream, trio.open_nursery() as nursery:
+            try:
+                connection = await _greet(nursery, stream, url, token, listener)
+                nursery.start_soon(connection.read_all)
+                nursery.start_soon(connection.send_all)
+                yield connection
+                await connection.close()
+            except Exception as error:  # noqa: BLE001  # raised below, where no nursery wraps it
+                failure = error
+            nursery.cancel_scope.cancel()
+    except* ConnectionRejected as rejected:  # by the task that reads, in the nursery
+        failure = Unavailable(
+            f"{url} does not greet us as a Gateway does ({_reason(rejected.exceptions[0])})"
+        )
     if failure is not None:
         raise failure
 
@@ -270,4 +276,6 @@ def _closing(closed: ConnectionClosed) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, ConnectionClosed):
         return _closing(error)
+    if isinstance(error, ConnectionRejected):
+        return f"HTTP {error.status_code}"
     return str(error) or type(error).__name__

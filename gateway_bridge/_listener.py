@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import cast
+from contextlib import aclosing
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.requests import Request as HttpRequest
@@ -18,16 +15,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..actors import Lagged, Mission
-from ..storage import Conflict, Forbidden, MissionError
+from ..storage import Conflict, Forbidden, Invalid, MissionError, Unavailable
 from ..supervisor import Actor, Context
 from . import _rpc as rpc
 from ._callers import Caller, Doorkeeper
 from ._plugin_bridge import SUBPROTOCOL, BridgeRefused, PluginBridge, PluginLinks
+from ._server import MAX_BODY_BYTES, TAKE_WITHIN_S, serve
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-MAX_BODY_BYTES = 4 * 2**20
-SEND_WITHIN_S = 20.0
-"""A client that does not take what it is sent for so long is cut off."""
 
 
 class PortInUse(Conflict):
@@ -35,13 +30,14 @@ class PortInUse(Conflict):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound and not yet listening; port 0 takes a free one.
+    """Return a socket that listens, where clients wait until they are served; port 0: a free one.
 
     Raises:
         PortInUse: with what to do about it.
     """
     try:
-        bound = socket.create_server((host, port), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise PortInUse(
             f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or"
@@ -64,18 +60,7 @@ class Listener(Actor[object]):
 
     async def started(self) -> None:
         """Begin to serve."""
-        self.ctx.start_soon(self._serve)
-
-    async def _serve(self) -> None:
-        config = Config()
-        config.bind = [f"fd://{self._bound.dup().detach()}"]
-        config.accesslog = config.errorlog = None
-        config.graceful_timeout = 1.0
-        config.websocket_max_message_size = MAX_BODY_BYTES
-        config.h11_max_incomplete_size = 16 * 1024
-        # Two spellings of ASGI: TypedDicts here, mappings there.
-        app = cast("ASGIFramework", self._app)
-        await serve(app, config, shutdown_trigger=trio.sleep_forever, mode="asgi")
+        self.ctx.start_soon(serve, self._app, self._bound)
 
     def receive(self, message: object) -> None:
         """There is nothing to tell a listener."""
@@ -130,10 +115,11 @@ class _Doors:
         except MissionError as refusal:
             return _refused(refusal)
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return PlainTextResponse("the body is larger than 4 MiB\n", status_code=413)
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    return PlainTextResponse("the body is larger than 4 MiB\n", status_code=413)
         text = await rpc.answer_text(self._mission, caller, body)
         if text is None:
             return Response(status_code=204)
@@ -151,17 +137,19 @@ class _Doors:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    await conversation.receive(await websocket.receive_text(), nursery)
-        except* Lagged:
+                    await conversation.receive(await _receive(websocket), nursery)
+        except* (Lagged, trio.TooSlowError):
             lagged = True
-        except* (WebSocketDisconnect, trio.TooSlowError, KeyError):
-            pass  # gone, deaf, or sending what is no text
+        except* WebSocketDisconnect:
+            pass
         if lagged:
             await websocket.close(rpc.CODE_LAGGED, "too slow: resume from your last cursor")
 
     async def _bridge(self, websocket: WebSocket) -> None:
         try:
             self._check_origin(websocket)
+            if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+                raise Invalid(f"the bridge speaks {SUBPROTOCOL} only: ask for it")
         except MissionError as refusal:
             await websocket.send_denial_response(_refused(refusal))
             return
@@ -170,10 +158,10 @@ class _Doors:
         send = _sender(websocket)
         refused: BaseException | None = None
         try:
-            await bridge.serve(websocket.receive_text, send)
+            await bridge.serve(lambda: _receive(websocket), send)
         except* BridgeRefused as refusals:
             refused = refusals.exceptions[0]
-        except* (WebSocketDisconnect, trio.TooSlowError, Lagged, KeyError):
+        except* (WebSocketDisconnect, trio.TooSlowError, Lagged, Unavailable):
             pass  # the plugin connects again by itself
         if refused is not None:
             code, reply = refused.args
@@ -182,13 +170,22 @@ class _Doors:
             await websocket.close(code)
 
 
+async def _receive(websocket: WebSocket) -> str | bytes:
+    """Return the next message; JSON may come in a frame for text or for bytes."""
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text: str | bytes | None = message.get("text")
+    return message["bytes"] if text is None else text
+
+
 def _sender(websocket: WebSocket) -> Callable[[str], Awaitable[None]]:
-    # One text at a time; and a client that does not read is not waited for.
+    # One text at a time; and a client that reads too slowly is not waited for.
     turn = trio.Lock()
 
     async def send(text: str) -> None:
         async with turn:
-            with trio.fail_after(SEND_WITHIN_S):
+            with trio.fail_after(2 * TAKE_WITHIN_S):
                 await websocket.send_text(text)
 
     return send

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -11,9 +11,11 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from ..storage import US, Invalid, TaskStatus
+from ..storage import Invalid, TaskStatus
 
 P = TypeVar("P")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Time = NewType("Time", int)
 """A stored time, in µs; on the wire an ISO 8601 string, UTC where it has no offset."""
@@ -82,7 +84,7 @@ def _time(value: Any, _: Any) -> int:
         raise _Wrong(f"must be a time between 1970 and 9999, not {value!r}"[:200])
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * US)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def _enum(value: Any, kind: Any) -> Any:

@@ -18,7 +18,8 @@ from ..actors import FEED, AgentIdentity, Mission, Subscribe, brief
 from ..storage import Change, Forbidden, Invalid, MissionError, NotFound, Unauthenticated
 from . import _jsonrpc as jsonrpc
 from . import _rpc as rpc
-from ._callers import Caller, Doorkeeper, of_agent, of_gateway_scopes
+from ._callers import Access, Caller, Doorkeeper, of_agent, of_gateway_scopes
+from ._table import call
 from ._tools import TOOLS
 from ._wire import PUBLISHED, event_to_wire
 
@@ -60,7 +61,9 @@ class PluginBridge:
         self._links = links
 
     async def serve(
-        self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]]
+        self,
+        receive: Callable[[], Awaitable[str | bytes]],
+        send: Callable[[str], Awaitable[None]],
     ) -> None:
         """Talk to a plugin until it goes, is silent for too long, or is refused.
 
@@ -85,7 +88,7 @@ class PluginBridge:
             self._links.connected -= 1
             self._links.with_hooks -= hooks
 
-    def _greet(self, text: str) -> tuple[bool, str]:
+    def _greet(self, text: str | bytes) -> tuple[bool, str]:
         (item,) = jsonrpc.parse(text).items[:1]
         if not isinstance(item, jsonrpc.Call) or item.method != "bridge.hello":
             raise BridgeRefused(CODE_BAD_PROTOCOL, None)
@@ -102,43 +105,43 @@ class PluginBridge:
         result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
         return item.params.get("hooks") is True, jsonrpc.dump(jsonrpc.success(item.id, result))
 
-    async def _handle(self, text: str, send: Callable[[str], Awaitable[None]]) -> None:
+    async def _handle(self, text: str | bytes, send: Callable[[str], Awaitable[None]]) -> None:
         for item in jsonrpc.parse(text).items:
-            if isinstance(item, jsonrpc.Call) and item.wants_answer:
+            if isinstance(item, jsonrpc.Malformed):
+                await send(jsonrpc.dump(item.answer))
+            elif item.wants_answer:
                 await send(jsonrpc.dump(await self._answer(item)))
 
     async def _answer(self, request: jsonrpc.Call) -> dict[str, Any]:
-        try:
-            match request.method:
-                case "bridge.ping":
-                    return jsonrpc.success(request.id, {})
-                case "pulse.get":
-                    return jsonrpc.success(request.id, self._status_text(request.params))
-                case "tool.call":
-                    return await self._tool(request)
-                case _:
-                    return await self._operator_call(request)
-        except MissionError as refusal:
-            return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+        match request.method:
+            case "bridge.ping":
+                return jsonrpc.success(request.id, {})
+            case "pulse.get":
+                return await rpc.settle(request, lambda: self._status_text(request.params))
+            case "tool.call":
+                return await rpc.settle(request, lambda: self._tool(request.params))
+            case _:
+                return await self._operator_call(request)
 
     async def _operator_call(self, request: jsonrpc.Call) -> dict[str, Any]:
-        caller = request.params.get("caller") or {}
-        name = f"gateway:{caller.get('clientId') or 'operator'}"
-        operator = of_gateway_scopes(name, [str(scope) for scope in caller.get("scopes") or []])
-        inner = jsonrpc.Call(request.method, dict(request.params.get("params") or {}), request.id)
+        try:
+            caller, params = _member(request.params, "caller"), _member(request.params, "params")
+            scopes = caller.get("scopes")
+            name = f"gateway:{caller.get('clientId') or 'operator'}"
+            operator = of_gateway_scopes(name, scopes if isinstance(scopes, list) else [])
+        except MissionError as refusal:
+            return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+        inner = jsonrpc.Call(request.method, params, request.id)
         return await rpc.answer(self._mission, operator, inner)
 
-    async def _tool(self, request: jsonrpc.Call) -> dict[str, Any]:
-        tool = TOOLS.get(str(request.params.get("tool")))
+    async def _tool(self, params: dict[str, Any]) -> dict[str, Any]:
+        tool = TOOLS.get(str(params.get("tool")))
         if tool is None:
-            raise NotFound(f"there is no tool {request.params.get('tool')!r}")
-        agent = self._agent(dict(request.params.get("caller") or {}))
-        method, params = tool.translate(dict(request.params.get("args") or {}))
-        reply = await rpc.answer(self._mission, agent, jsonrpc.Call(method, params, request.id))
-        if "error" in reply:
-            return reply
-        text = json.dumps(reply["result"], ensure_ascii=False)
-        return jsonrpc.success(request.id, {"text": text, "details": reply["result"]})
+            raise NotFound(f"there is no tool {params.get('tool')!r}")
+        agent = self._agent(_member(params, "caller"))
+        method, args = tool.translate(_member(params, "args"))
+        result = await call(self._mission, agent, method, args)
+        return {"text": json.dumps(result, ensure_ascii=False), "details": result}
 
     def _agent(self, caller: dict[str, Any]) -> Caller:
         agent_id = self._mission.reads.agent_of_session(str(caller.get("sessionKey", "")))
@@ -148,12 +151,14 @@ class PluginBridge:
                 " project may use this tool"
             )
         identity = self._mission.tokens.of_agent(agent_id)
-        if identity is None:
-            agent = self._mission.reads.agent(agent_id)
-            identity = AgentIdentity(agent_id, agent.project_id, "", agent.current_task_id)
-        return of_agent(identity)
+        if identity is not None:
+            return of_agent(identity)
+        # A person talks with the agent, or a turn outlived its pulse: it may look, not touch.
+        agent = self._mission.reads.agent(agent_id)
+        identity = AgentIdentity(agent_id, agent.project_id, "", agent.current_task_id)
+        return attrs.evolve(of_agent(identity), access=Access.READ)
 
-    def _status_text(self, params: dict[str, Any]) -> dict[str, Any]:
+    async def _status_text(self, params: dict[str, Any]) -> dict[str, Any]:
         agent_id = self._mission.reads.agent_of_session(str(params.get("sessionKey", "")))
         pulse = self._mission.reads.open_pulse(agent_id) if agent_id is not None else None
         if agent_id is None or pulse is None:
@@ -168,6 +173,14 @@ class PluginBridge:
             async for change in subscription:
                 if change.kind in PUBLISHED:
                     await send(jsonrpc.dump(_event(change, epoch)))
+
+
+def _member(params: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a member that is an object; an empty one where there is none."""
+    value = params.get(name)
+    if not isinstance(value, dict | None):
+        raise Invalid(f"{name} must be an object", field=name)
+    return dict(value or {})
 
 
 def _event(change: Change, epoch: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +16,7 @@ from ..storage import Change, Internal, Invalid, MissionError
 from . import _jsonrpc as jsonrpc
 from ._callers import Caller
 from ._params import structure
-from ._table import METHODS, call
+from ._table import METHODS, call, require_present
 from ._wire import PUBLISHED, cursor, event_to_wire
 
 log = logging.getLogger("mission_control.rpc")
@@ -29,6 +30,13 @@ CODE_LAGGED = 4408
 """WebSocket close code: the client was too slow; it resumes from its last cursor."""
 
 
+MAX_REPLAY = 10_000
+"""Changes that a subscriber may have missed; who missed more reads a snapshot."""
+
+SUBSCRIBE = "mission.subscribe"
+_CURSOR = re.compile(r"([0-9a-f]+)\.([0-9]{1,18})")
+
+
 @attrs.frozen
 class SubscribeParams:
     """Parameters of `mission.subscribe`."""
@@ -38,15 +46,25 @@ class SubscribeParams:
 
 
 async def answer(mission: Mission, caller: Caller, request: jsonrpc.Call) -> dict[str, Any]:
-    """Make one call and return its answer, whatever happens.
+    """Make one call and return its answer, whatever happens."""
+    if request.method == SUBSCRIBE:
+        message = f"{SUBSCRIBE} needs a WebSocket, and there a message of its own"
+        return jsonrpc.failure(request.id, jsonrpc.INVALID_REQUEST, message)
+    if request.method not in METHODS:
+        message = f"there is no method {request.method!r}"
+        return jsonrpc.failure(request.id, jsonrpc.METHOD_NOT_FOUND, message)
+    return await settle(
+        request, lambda: call(mission, caller, request.method, dict(request.params))
+    )
+
+
+async def settle(request: jsonrpc.Call, make: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
+    """Return the answer to *request* that *make* comes to, whatever happens.
 
     A bug of ours is logged under an id that the answer carries; it never ends the conversation.
     """
     try:
-        if request.method not in METHODS:
-            message = f"there is no method {request.method!r}"
-            return jsonrpc.failure(request.id, jsonrpc.METHOD_NOT_FOUND, message)
-        result = await call(mission, caller, request.method, dict(request.params))
+        return jsonrpc.success(request.id, await make())
     except MissionError as refusal:
         return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
     except Exception:  # a client must get an answer, and its neighbours must not notice
@@ -54,12 +72,14 @@ async def answer(mission: Mission, caller: Caller, request: jsonrpc.Call) -> dic
         log.exception("incident %s: %s failed", incident, request.method)
         error = Internal(f"a bug of ours; the log has it as incident {incident}", incident=incident)
         return {"jsonrpc": "2.0", "id": request.id, "error": error.to_wire()}
-    return jsonrpc.success(request.id, result)
 
 
 async def answer_text(mission: Mission, caller: Caller, text: str | bytes) -> str | None:
     """Answer one text, one call after the other; None where nothing wants an answer."""
-    incoming = jsonrpc.parse(text)
+    return await _answer_all(mission, caller, jsonrpc.parse(text))
+
+
+async def _answer_all(mission: Mission, caller: Caller, incoming: jsonrpc.Incoming) -> str | None:
     answers = []
     for item in incoming.items:
         if isinstance(item, jsonrpc.Malformed):
@@ -92,30 +112,33 @@ class Conversation:
 
     async def _handle(self, text: str | bytes, nursery: trio.Nursery) -> None:
         try:
-            incoming = jsonrpc.parse(text)
-            first = incoming.items[0]
-            if isinstance(first, jsonrpc.Call) and first.method == "mission.subscribe":
-                await self._subscribe(first, nursery)
-                return
-            reply = await answer_text(self._mission, self._caller, text)
-            if reply is not None:
-                await self._send(reply)
+            match jsonrpc.parse(text):
+                case jsonrpc.Incoming(
+                    (jsonrpc.Call(method="mission.subscribe") as request,), False
+                ):
+                    await self._subscribe(request, nursery)
+                case incoming:
+                    reply = await _answer_all(self._mission, self._caller, incoming)
+                    if reply is not None:
+                        await self._send(reply)
         finally:
             self._places.release()
 
     async def _subscribe(self, request: jsonrpc.Call, nursery: trio.Nursery) -> None:
-        try:
+        async def begin() -> dict[str, Any]:
+            require_present(self._mission, self._caller)
             params = structure(dict(request.params), SubscribeParams)
             project_id = self._visible(params.project_id)
             subscription, resync = await self._begin(params.since)
-        except MissionError as refusal:
-            error = {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
-            await self._send(jsonrpc.dump(error))
-            return
-        epoch = self._mission.reads.epoch()
-        result = {"cursor": cursor(epoch, subscription.cursor), "resync": resync}
-        await self._send(jsonrpc.dump(jsonrpc.success(request.id, result)))
-        nursery.start_soon(self._tell, subscription, project_id, epoch)
+            epoch = self._mission.reads.epoch()
+            nursery.start_soon(self._tell, subscription, project_id, epoch, answered)
+            return {"cursor": cursor(epoch, subscription.cursor), "resync": resync}
+
+        answered = trio.Event()
+        reply = await settle(request, begin)
+        if request.wants_answer:
+            await self._send(jsonrpc.dump(reply))
+        answered.set()
 
     def _visible(self, project_id: str | None) -> str | None:
         if self._caller.identity is not None:
@@ -128,16 +151,20 @@ class Conversation:
     async def _begin(self, since: str | None) -> tuple[Subscription, bool]:
         after, resync = None, False
         if since is not None:
-            epoch, _, number = since.rpartition(".")
-            if not number.isdigit():
+            place = _CURSOR.fullmatch(since)
+            if place is None:
                 raise Invalid("since must be a cursor that an answer or event gave", field="since")
-            known = epoch == self._mission.reads.epoch()
-            resync = not known or int(number) > self._mission.reads.last_seq()
-            after = None if resync else int(number)
+            number = int(place[2])
+            known = place[1] == self._mission.reads.epoch()
+            resync = not (known and 0 <= self._mission.reads.last_seq() - number <= MAX_REPLAY)
+            after = None if resync else number
         return await self._mission.ask(FEED, Subscribe(after)), resync
 
-    async def _tell(self, subscription: Subscription, project_id: str | None, epoch: str) -> None:
+    async def _tell(
+        self, subscription: Subscription, project_id: str | None, epoch: str, answered: trio.Event
+    ) -> None:
         async with subscription:
+            await answered.wait()
             async for change in subscription:
                 if self._concerns(change, project_id):
                     event = jsonrpc.notification(

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from ..actors import Mission, Sign, pulse_name
-from ..storage import Forbidden, Invalid
+from ..storage import Forbidden, Invalid, Unauthenticated
 from ._callers import Access, Caller
 from ._params import structure
 
@@ -94,6 +94,7 @@ async def call(mission: Mission, caller: Caller, name: str, params: dict[str, An
     row = METHODS[name]
     caller.require(row.access)
     if caller.identity is not None:
+        require_present(mission, caller)
         if not row.agents:
             raise Forbidden(f"{name} is for operators, not for agents")
         mission.tell(pulse_name(caller.identity.agent_id), Sign(name))
@@ -106,18 +107,25 @@ async def call(mission: Mission, caller: Caller, name: str, params: dict[str, An
     return await row.run(Request(mission, caller, structure(params, row.params), scoped))
 
 
+def require_present(mission: Mission, caller: Caller) -> None:
+    """Refuse an agent whose attempt has ended: its connection may have outlived its token."""
+    identity = caller.identity
+    if identity is None or not identity.pulse_id:
+        return
+    if mission.tokens.of_pulse(identity.pulse_id) is None:
+        raise Unauthenticated("your pulse has ended, and what you may do ended with it")
+
+
 def _implied(row: Method, caller: Caller, params: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what an agent's identity says anyway."""
+    """Fill in what an agent's identity says anyway; null is as good as nothing."""
     identity = caller.identity
     assert identity is not None  # noqa: S101 - asked by the caller of this function
-    known = {
-        "task_id": identity.task_id,
-        "project_id": identity.project_id,
-        "agent_id": identity.agent_id,
-    }
+    known = {"project_id": identity.project_id, "agent_id": identity.agent_id}
+    if params.get("project_id") is None and identity.task_id is not None:
+        known["task_id"] = identity.task_id  # who names a project means all of it
     names = {field.name for field in attrs.fields(row.params)}
     given = dict(params)
     for name, value in known.items():
-        if name in names and value is not None:
-            given.setdefault(name, value)
+        if name in names and given.get(name) is None:
+            given[name] = value
     return given

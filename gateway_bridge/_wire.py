@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 import attrs
 
 from ..actors import Mission
-from ..storage import US, Change, Task, TaskStatus
+from ..storage import Change, Task, TaskStatus, record_of
+from ._params import EPOCH
 
 PUBLISHED = {
     "task_updated",
@@ -50,7 +50,7 @@ def _member(name: str, value: Any) -> list[tuple[str, Any]]:
 
 def iso(at_us: int) -> str:
     """Return a stored time as ISO 8601, UTC."""
-    text = datetime.fromtimestamp(at_us / US, UTC).isoformat(timespec="milliseconds")
+    text = (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
@@ -66,9 +66,6 @@ def cursor(epoch: str, seq: int) -> str:
 
 def event_to_wire(change: Change, epoch: str) -> dict[str, Any]:
     """Return a change as the parameters of its notification."""
-    record = json.loads(change.after) if change.after is not None else None
-    if record is not None and change.entity == "tasks":
-        record["status_name"] = TaskStatus(record["status"]).name.lower()
     return {
         "cursor": cursor(epoch, change.seq),
         "project_id": change.project_id,
@@ -76,5 +73,5 @@ def event_to_wire(change: Change, epoch: str) -> dict[str, Any]:
         "id": change.entity_id,
         "by": change.actor,
         "at": iso(change.at),
-        "record": record,
+        "record": to_wire(record_of(change.entity, change.after)) if change.after else None,
     }

@@ -101,6 +101,7 @@ async def open_mission_control(
         runner: executes pulses, in place of the one that the settings name.
 
     Raises:
+        HomeUnusable: nothing can be written there.
         HomeInUse: another sidecar runs on this home.
         PortInUse: something listens on the port.
         Invalid: a setting is wrong.
@@ -108,7 +109,7 @@ async def open_mission_control(
         SupervisorGaveUp: the tree failed too often while the block ran.
     """
     place = Home(_absolute(home) if home is not None else default_home())
-    place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.make()
     settings = config if config is not None else load_config(place.path)
     with (
         hold_home(place.lock),
@@ -143,7 +144,7 @@ class _Plane:
         runner: Runner | None,
     ) -> None:
         host, port = door.getsockname()[:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.token = read_or_make_token(home.token)
         self._door = door
         self._links = PluginLinks()

@@ -21,6 +21,7 @@ from ._errors import (
 from ._ids import slug, uuid7
 from ._instance import HomeInUse, hold_home
 from ._migrate import Migration, SchemaMismatch, known_migrations, migrate
+from ._plain import read_plain
 from ._reads import Reads
 from ._records import (
     Agent,
@@ -99,6 +100,7 @@ __all__ = [
     "migrate",
     "open_reader",
     "open_writer",
+    "read_plain",
     "record_of",
     "replace_file",
     "slug",

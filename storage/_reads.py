@@ -78,6 +78,8 @@ class Reads:
         try:
             reads._open.execute("BEGIN")  # noqa: SLF001
             return question(reads)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the database cannot be read: {error}") from error
         finally:
             reads.close()
 
@@ -141,6 +143,10 @@ class Reads:
     def agent(self, agent_id: str) -> Agent:
         """Return an agent; NotFound where there is none."""
         return self._get(AGENTS, agent_id)
+
+    def has_agent(self, agent_id: str) -> bool:
+        """Whether there is such an agent."""
+        return AGENTS.get(self._open, agent_id) is not None
 
     def agents(self, project_id: str | None = None) -> list[Agent]:
         """Return the agents of one project, or of all, by id."""
@@ -224,6 +230,10 @@ class Reads:
     def open_pulse(self, agent_id: str) -> Pulse | None:
         """Return the attempt of an agent that has not been closed."""
         return PULSES.first(self._open, "WHERE agent_id = ? AND state <> 'ended'", agent_id)
+
+    def open_pulse_of_task(self, task_id: str) -> Pulse | None:
+        """Return the attempt at a task that has not been closed."""
+        return PULSES.first(self._open, "WHERE task_id = ? AND state <> 'ended'", task_id)
 
     def pulses_of_task(self, task_id: str) -> list[Pulse]:
         """Return all attempts at a task, oldest first."""

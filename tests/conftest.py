@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from rig import FAST, Open, ScriptedRunner
+from hypothesis import settings
 
 import mission_control
 from mission_control import Config, MissionControl
 from mission_control.config import ListenSettings, PulseDefaults
+from rig import FAST, Open, ScriptedRunner
+
+# No deadline: on a busy machine an example takes as long as it takes.
+settings.register_profile("quick", deadline=None)
+settings.register_profile("deep", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture

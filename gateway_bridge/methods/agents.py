@@ -9,15 +9,14 @@ from typing import Any
 import attrs
 import trio
 
-from ...actors import Kill, Wake, pulse_name, roster_changed
-from ...storage import Agent, AgentStatus, Invalid, replace_file
+from ...actors import Dismiss, Kill, Wake, pulse_name, roster_changed, roster_name
+from ...storage import Agent, AgentStatus, Conflict, Invalid, ProjectState, replace_file
 from ...storage.commands import (
+    HALTED,
     CreateAgent,
-    DestroyAgent,
     InstallSoul,
     SendMessage,
     SetAgentStatus,
-    check_soul_name,
 )
 from .._callers import Access
 from .._table import Request, method
@@ -99,12 +98,6 @@ async def create(request: Request[CreateParams]) -> dict[str, Any]:
     """Put a soul to work in a project."""
     mission, params = request.mission, request.params
     soul, project_id = _names(params)
-    check_soul_name(soul)
-    mission.reads.project(project_id)
-    sha256 = await trio.to_thread.run_sync(
-        _install, mission.home.soul(soul), params.soul_text, f"You are {soul}.\n"
-    )
-    await mission.store.write(InstallSoul(soul, sha256), by=request.caller.name)
     settings = mission.settings
     command = CreateAgent(
         project_id,
@@ -115,9 +108,29 @@ async def create(request: Request[CreateParams]) -> dict[str, Any]:
         params.command,
         params.gateway_agent,
     )
+    _check(request, command)
+    sha256 = await trio.to_thread.run_sync(
+        _install, mission.home.soul(soul), params.soul_text, f"You are {soul}.\n"
+    )
+    await mission.store.write(InstallSoul(soul, sha256), by=request.caller.name)
     agent = await request.commit(project_id, command)
     await roster_changed(mission, project_id)
     return _answer(agent)
+
+
+def _check(request: Request[CreateParams], command: CreateAgent) -> None:
+    """Refuse what the command would refuse, before SOUL.md is written: that is not rolled back."""
+    command.check()
+    _require_active(request, command.project_id)
+    agents = request.mission.reads.agents(command.project_id)
+    known = any(agent.soul == command.soul for agent in agents)
+    if known and request.key is None:
+        raise Conflict(f"agent {command.soul}:{command.project_id} exists already")
+
+
+def _require_active(request: Request[Any], project_id: str) -> None:
+    if request.mission.reads.project(project_id).state is ProjectState.ARCHIVED:
+        raise Conflict(f"project {project_id!r} is archived: restore it first")
 
 
 def _install(path: Path, text: str | None, default: str) -> str:
@@ -135,9 +148,9 @@ async def destroy(request: Request[AgentParams]) -> dict[str, Any]:
     """Take an agent out of its project."""
     mission = request.mission
     agent = mission.reads.agent(request.params.instance_id)
-    gone = await request.commit(agent.project_id, DestroyAgent(agent.id))
-    await roster_changed(mission, agent.project_id)
-    return _answer(gone)
+    request.caller.require_project(agent.project_id)
+    dismiss = Dismiss(agent.id, request.caller.name, request.key)
+    return _answer(await mission.ask(roster_name(agent.project_id), dismiss))
 
 
 @method("mission.agent.list", ListParams, Access.READ, agents=True)
@@ -193,6 +206,10 @@ async def _set(
 async def trigger(request: Request[AgentParams]) -> dict[str, Any]:
     """Run a pulse of an agent now."""
     agent = request.mission.reads.agent(request.params.instance_id)
+    _require_active(request, agent.project_id)
+    if agent.status in HALTED:
+        what = f"agent {agent.id} is {agent.status.value}"
+        raise Conflict(f"{what}: resume it, or answer what it asked, and trigger it then")
     request.mission.find(pulse_name(agent.id)).tell(Wake(triggered=True))
     return _answer(agent)
 
@@ -201,6 +218,7 @@ async def trigger(request: Request[AgentParams]) -> dict[str, Any]:
 async def kill(request: Request[KillParams]) -> dict[str, Any]:
     """Abort the attempt that an agent makes now; its task goes back to the backlog."""
     agent = request.mission.reads.agent(request.params.instance_id)
+    _require_active(request, agent.project_id)
     request.mission.find(pulse_name(agent.id)).tell(Kill(request.params.reason))
     return _answer(agent)
 

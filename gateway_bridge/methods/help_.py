@@ -38,6 +38,8 @@ def _answer(request: HelpRequest) -> dict[str, Any]:
 async def list_(request: Request[ListParams]) -> dict[str, Any]:
     """List the questions that wait for an answer."""
     params = request.params
+    if params.project_id is not None:
+        request.mission.reads.project(params.project_id)
     found = request.mission.reads.help_requests(
         project_id=params.project_id, state=params.state.value
     )

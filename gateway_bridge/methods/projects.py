@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ...actors import ORCHESTRATOR, EnsureProject
+from ...actors import ORCHESTRATOR, ArchiveProject, EnsureProject
 from ...storage import Project, ProjectState
 from ...storage.commands import InitProject, RenameProject, SetProjectState
 from .._callers import Access
@@ -58,8 +58,10 @@ async def init(request: Request[InitParams]) -> dict[str, Any]:
 
 def _foreign_folders(request: Request[Any]) -> tuple[str, ...]:
     """Folders whose project is gone: their names are not given again."""
+    # In this order: a project that is begun meanwhile has its row before its folder.
+    folders = request.mission.home.taken()
     known = {project.id for project in request.mission.reads.projects()}
-    return tuple(name for name in request.mission.home.taken() if name not in known)
+    return tuple(name for name in folders if name not in known)
 
 
 @method("mission.project.list", NoParams, Access.READ)
@@ -86,18 +88,15 @@ async def rename(request: Request[RenameParams]) -> dict[str, Any]:
 @method("mission.project.archive", ProjectParams, Access.WRITE)
 async def archive(request: Request[ProjectParams]) -> dict[str, Any]:
     """Stop a project's agents and put it away."""
-    return await _set_state(request, ProjectState.ARCHIVED)
+    archive = ArchiveProject(request.params.project_id, request.caller.name, request.key)
+    return _answer(await request.mission.ask(ORCHESTRATOR, archive))
 
 
 @method("mission.project.restore", ProjectParams, Access.WRITE)
 async def restore(request: Request[ProjectParams]) -> dict[str, Any]:
     """Bring an archived project back."""
-    return await _set_state(request, ProjectState.ACTIVE)
-
-
-async def _set_state(request: Request[ProjectParams], state: ProjectState) -> dict[str, Any]:
     mission, project_id = request.mission, request.params.project_id
-    command = SetProjectState(project_id, state)
+    command = SetProjectState(project_id, ProjectState.ACTIVE)
     project = await mission.store.write(command, by=request.caller.name, key=request.key)
     await mission.ask(ORCHESTRATOR, EnsureProject(project_id))
     return _answer(project)

@@ -52,6 +52,10 @@ class _Commands(click.Group):
             _fail(refusal.message, refusal.exit_code)
         except SupervisorGaveUp as failure:
             _fail(f"stopped: a part failed too often ({failure}); the log has the reason", 70)
+        except BrokenPipeError:
+            raise  # whoever reads has had enough: click knows
+        except OSError as error:
+            _fail(f"{error}: check the disk and who may write there", 74)
         except KeyboardInterrupt:
             _fail("interrupted", 130)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ from ._group import Shared, main, pass_shared
 def run(shared: Shared, /, verbose: bool, **options: Any) -> None:
     """Run the sidecar until it is told to stop."""
     config = load_config(shared.home, _flags(options))
-    with log_into(shared.home, console=logging.INFO if verbose else logging.WARNING):
-        trio.run(_serve, shared.home, config)
+    level = logging.INFO if verbose else logging.WARNING
+    with log_into(shared.home, console=level) as release:
+        trio.run(_serve, shared.home, config, release)
 
 
 def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -48,12 +49,13 @@ def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _serve(home: Path, config: Config) -> None:
+async def _serve(home: Path, config: Config, release: Callable[[], None]) -> None:
     # Imported here: the other commands need no server.
     from ..app import open_mission_control  # noqa: PLC0415
 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_mission_control(home, config) as mc:
+            release()
             runner = mc.mission.runner
             click.echo(f"mission control listens on {mc.url}, home {home}, runner {runner.name}")
             async for _ in signals:

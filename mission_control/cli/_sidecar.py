@@ -66,12 +66,13 @@ async def _listen(client: Client, tell: Any, params: dict[str, object]) -> None:
     await client.call("mission.subscribe", **given)
     async for event in client.events:
         tell(event)
+    raise Unavailable("the sidecar ended the connection: begin again when it runs")
 
 
 def _announced(home: Path) -> str:
     try:
         return str(json.loads((home / "mission-control.endpoint").read_text())["url"])
-    except FileNotFoundError:
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or not ours
         raise Unavailable(
             f"no sidecar runs on {home}: start one with 'mission-control run', or choose another"
             " with --home"
@@ -81,6 +82,6 @@ def _announced(home: Path) -> str:
 def _token(home: Path) -> str:
     path = home / "mission-control.token"
     try:
-        return path.read_text("ascii").strip()
+        return path.read_text("ascii", "replace").strip()
     except OSError as error:
         raise Unauthenticated(f"cannot read the token {path}: {error.strerror}") from error

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import attrs
 
-from .._errors import Conflict, Invalid, NotFound
-from .._records import Agent, AgentStatus, Message, Session, Task, TaskStatus
-from .._table import AGENTS, SESSIONS, SOULS, TASKS
+from .._errors import Conflict, Invalid, NotFound, Unavailable
+from .._records import Agent, AgentStatus, Message, PulseState, Session, Task, TaskStatus
+from .._table import AGENTS, PULSES, SESSIONS, SOULS, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
 from ._slots import free_slot
@@ -93,6 +93,7 @@ class DestroyAgent(Command[Agent]):
     def apply(self, tx: Transaction) -> Agent:
         """Returns the agent as it was."""
         agent = tx.get(AGENTS, self.agent_id)
+        self._close_attempt(tx, agent)
         task = tx.find(
             TASKS,
             "WHERE project_id = ? AND assignee = ? AND status = 1",
@@ -107,6 +108,26 @@ class DestroyAgent(Command[Agent]):
             tx.remove(SESSIONS, session, AGENT_UPDATED)
         tx.remove(AGENTS, agent, AGENT_UPDATED)
         return agent
+
+    def _close_attempt(self, tx: Transaction, agent: Agent) -> None:
+        """Whoever destroys an agent has stopped it: what still runs is out of reach."""
+        pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
+        if pulse is None:
+            return
+        if pulse.state is PulseState.RUNNING:
+            raise Unavailable(
+                f"an attempt of {agent.id} may still run and cannot be reached: try again later",
+                retry_after_ms=5000,
+            )
+        tx.put(
+            PULSES,
+            pulse,
+            "pulse_updated",
+            state=PulseState.ENDED,
+            outcome="not_started",
+            detail="the agent was destroyed",
+            ended_at=tx.at,
+        )
 
 
 @attrs.frozen

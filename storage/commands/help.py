@@ -7,7 +7,16 @@ from typing import ClassVar
 import attrs
 
 from .._errors import Conflict, Forbidden, Invalid
-from .._records import Agent, AgentStatus, HelpRequest, HelpState, Message, Task, TaskStatus
+from .._records import (
+    Agent,
+    AgentStatus,
+    HelpRequest,
+    HelpState,
+    Message,
+    PulseState,
+    Task,
+    TaskStatus,
+)
 from .._table import AGENTS, HELP_REQUESTS, MESSAGES, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
@@ -44,6 +53,7 @@ class RequestHelp(Command[HelpRequest]):
         task = tx.get(TASKS, self.task_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
+            require_running(tx, self.pulse_id)
         if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
             raise Conflict(f"the task is {task.status.name.lower()}", task_id=task.id)
         asked = tx.find(HELP_REQUESTS, "WHERE task_id = ? AND state = 'open'", task.id)
@@ -141,6 +151,13 @@ def require_owner(task: Task, agent_id: str) -> None:
             f"task {task.id} belongs to {task.assignee or 'nobody'}: {agent_id} may not change it",
             task_id=task.id,
         )
+
+
+def require_running(tx: Transaction, pulse_id: str | None) -> None:
+    """Refuse a word of an attempt that has ended: another may be on the way."""
+    pulse = tx.find(PULSES, "WHERE id = ?", pulse_id)
+    if pulse is not None and pulse.state is PulseState.ENDED:
+        raise Forbidden(f"attempt {pulse.attempt} has ended ({pulse.outcome}): too late")
 
 
 def settle_agent(tx: Transaction, before: Task, after: Task) -> None:

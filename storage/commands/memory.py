@@ -12,7 +12,7 @@ from .._records import AgentStatus, ChronicleEntry, Memory, Task, TaskEvent
 from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import note
-from .help import AGENT_UPDATED, require_owner
+from .help import AGENT_UPDATED, require_owner, require_running
 
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"
@@ -44,6 +44,7 @@ class LogEvent(Command[TaskEvent]):
         task: Task = tx.get(TASKS, self.task_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
+            require_running(tx, self.pulse_id)
         if not _KIND.fullmatch(self.event_type):
             raise Invalid("event_type must be a lower-case word", field="event_type")
         return note(

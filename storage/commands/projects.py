@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import attrs
 
-from .._errors import Conflict, Invalid
+from .._errors import Conflict, Invalid, Unavailable
 from .._ids import slug
 from .._records import Project, ProjectState, Soul
-from .._table import AGENTS, PROJECTS, SOULS
+from .._table import AGENTS, PROJECTS, PULSES, SOULS
 from .._transaction import Command, Transaction
 from ._slots import copy_agent
 
@@ -91,7 +91,19 @@ class SetProjectState(Command[Project]):
         project = tx.get(PROJECTS, self.project_id)
         if project.state is self.state:
             return project
+        if self.state is ProjectState.ARCHIVED:
+            self._require_rest(tx)
         return tx.put(PROJECTS, project, PROJECT_UPDATED, state=self.state)
+
+    def _require_rest(self, tx: Transaction) -> None:
+        """Whoever archives a project has stopped it: what still runs is out of reach."""
+        running = tx.find(PULSES, "WHERE project_id = ? AND state = 'running'", self.project_id)
+        if running is not None:
+            raise Unavailable(
+                f"an attempt of {running.agent_id} may still run and cannot be reached:"
+                " try again later",
+                retry_after_ms=5000,
+            )
 
 
 @attrs.frozen

@@ -41,8 +41,14 @@ READY_TASK = """WHERE project_id = ?1 AND assignee = ?2 AND status = 0
  AND NOT EXISTS (
    SELECT 1 FROM task_dependencies d JOIN tasks t ON t.id = d.depends_on
     WHERE d.task_id = tasks.id AND t.status NOT IN (2, 4))
+ AND NOT EXISTS (SELECT 1 FROM pulses p WHERE p.task_id = tasks.id AND p.state <> 'ended')
  ORDER BY priority, created_at, id"""
-"""The backlog task that an agent is offered next: by priority, then age."""
+"""The backlog task that an agent is offered next: by priority, then age.
+
+One that another agent still works on, because it was taken away in mid-run, is not offered yet.
+"""
+
+SUCCEEDED = "succeeded"
 
 UNREAD = "WHERE to_agent = ? AND read_by IS NULL ORDER BY pk"
 
@@ -195,7 +201,7 @@ class EndPulse(Command[Pulse]):
             cost_usd=self.cost_usd,
             ended_at=tx.at,
         )
-        if self.never_ran:
+        if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
             self._give_back_messages(tx, pulse)
         self._free_agent(tx, pulse)
         task = tx.find(TASKS, "WHERE id = ? AND status = 1", pulse.task_id)
@@ -225,24 +231,19 @@ class EndPulse(Command[Pulse]):
         if not self.failed:
             if not self.never_ran and tx.find(MESSAGES, UNREAD, pulse.agent_id) is not None:
                 not_before = None  # it was told something meanwhile: it goes on at once
+            if not self.never_ran and self.outcome != SUCCEEDED:
+                self._note(tx, pulse, task, "interrupted")
             tx.put(
                 TASKS,
                 task,
                 TASK_UPDATED,
                 attempts=task.attempts - self.never_ran,
-                failures=task.failures if self.never_ran else 0,
+                failures=0 if self.outcome == SUCCEEDED else task.failures,
                 not_before=not_before,
             )
             return
         failures = task.failures + 1
-        note(
-            tx,
-            task,
-            "deadman" if self.to_backlog else "failed",
-            f"attempt {pulse.attempt} ended: {self.outcome}, {self.detail}",
-            agent_id=pulse.agent_id,
-            pulse_id=pulse.id,
-        )
+        self._note(tx, pulse, task, "deadman" if self.to_backlog else "failed")
         agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
         status = TaskStatus.BACKLOG if self.to_backlog else task.status
         failed = tx.put(
@@ -251,3 +252,7 @@ class EndPulse(Command[Pulse]):
         if agent is not None and failures >= max(1, agent.max_retries):
             issue = f"{failures} attempts failed; the last: {self.outcome}, {self.detail}"
             open_help(tx, failed, agent, issue, urgency="high", pulse_id=pulse.id)
+
+    def _note(self, tx: Transaction, pulse: Pulse, task: Task, kind: str) -> None:
+        what = f"attempt {pulse.attempt} ended: {self.outcome}, {self.detail}"
+        note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import attrs
 
+from .._clock import US
 from .._errors import Conflict, Invalid, NotFound
 from .._records import Agent, Task, TaskStatus
 from .._table import AGENTS, DEPENDENCIES, TASKS
 from .._transaction import Command, Transaction
 from ._dependencies import add_dependencies
 from ._events import TASK_UPDATED, note
-from .help import require_owner, settle_agent
+from .help import require_owner, require_running, settle_agent
 from .projects import require_active
 
 MAX_TITLE_CHARS = 500
@@ -101,8 +102,10 @@ class MoveTask(Command[Task]):
         """Any column to any, except that archived goes back to the backlog only."""
         task = tx.get(TASKS, self.task_id)
         require_version(task, self.expected_version)
+        require_active(tx, task.project_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
+            require_running(tx, self.pulse_id)
         if task.status is self.new_status:
             return task
         self._check(tx, task)
@@ -113,7 +116,7 @@ class MoveTask(Command[Task]):
             TASK_UPDATED,
             status=self.new_status,
             failures=0 if fresh else task.failures,
-            not_before=None,
+            not_before=self._not_before(tx),
         )
         note(
             tx,
@@ -125,6 +128,12 @@ class MoveTask(Command[Task]):
         )
         settle_agent(tx, task, moved)
         return moved
+
+    def _not_before(self, tx: Transaction) -> int | None:
+        """An agent that gives its task back is not offered it again in the same breath."""
+        if self.by_agent is None or self.new_status is not TaskStatus.BACKLOG:
+            return None
+        return tx.at + round(tx.get(AGENTS, self.by_agent).interval_s * US)
 
     def _check(self, tx: Transaction, task: Task) -> None:
         if task.status is TaskStatus.ARCHIVED and self.new_status is not TaskStatus.BACKLOG:
@@ -163,6 +172,7 @@ class UpdateTask(Command[Task]):
         """Refuses another version than the expected one, and a cycle of dependencies."""
         task = tx.get(TASKS, self.task_id)
         require_version(task, self.expected_version)
+        require_active(tx, task.project_id)
         names = ("title", "description", "priority", "labels", "due_at", "side_effects")
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.title is not None:
@@ -190,6 +200,7 @@ class AssignTask(Command[Task]):
         """A task in progress that changes hands goes back to the backlog."""
         task = tx.get(TASKS, self.task_id)
         require_version(task, self.expected_version)
+        require_active(tx, task.project_id)
         if self.assignee is not None:
             require_soul(tx, task.project_id, self.assignee)
         if task.assignee == self.assignee:
@@ -224,6 +235,7 @@ class DeleteTask(Command[Task]):
         """Returns the card as it was."""
         task = tx.get(TASKS, self.task_id)
         require_version(task, self.expected_version)
+        require_active(tx, task.project_id)
         for bond in tx.all(DEPENDENCIES, "WHERE task_id = ?1 OR depends_on = ?1", task.id):
             tx.remove(DEPENDENCIES, bond, TASK_UPDATED)
         note(tx, task, "deleted", f"deleted: {task.title}")

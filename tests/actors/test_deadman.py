@@ -23,12 +23,14 @@ def test_a_sign_of_life_begins_the_silence_anew() -> None:
     assert str(deadman.verdict(599.0)).endswith("last sign: log_event")
 
 
-def test_announced_silence_is_believed_until_the_next_sign() -> None:
+def test_announced_silence_is_believed_until_the_agent_says_something_else() -> None:
     deadman = Deadman(300.0, last_sign=0.0)
     deadman.sign(10.0, "log_event", expect_silence_s=1_000.0)
     assert deadman.dies_at == 1_010.0
     deadman.sign(20.0, "output")
-    assert deadman.dies_at == 320.0
+    assert deadman.dies_at == 1_010.0
+    deadman.sign(30.0, "log_event", expect_silence_s=0.0)
+    assert deadman.dies_at == 330.0
 
 
 @pytest.mark.parametrize("announced", [1e9, float("inf")])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import attrs
 import pytest
-from storage_bench import Bench, open_bench
 
 from mission_control.actors import Home
 from mission_control.actors._mirrors import Mirrors
 from mission_control.storage import Task, TaskStatus
 from mission_control.storage import commands as c
+from storage_bench import Bench, open_bench
 
 AGENT = "shuri:p"
 

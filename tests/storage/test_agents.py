@@ -9,7 +9,6 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storage_bench import Bench, open_bench
 
 from mission_control.storage import (
     AgentStatus,
@@ -20,6 +19,7 @@ from mission_control.storage import (
     TaskStatus,
 )
 from mission_control.storage import commands as c
+from storage_bench import Bench, open_bench
 
 AGENT = "shuri:p"
 NEW = c.CreateAgent("p", "shuri", 60.0, 300.0, 3)

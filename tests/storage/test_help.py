@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from storage_bench import Bench
 
 from mission_control.storage import (
     AgentStatus,
@@ -17,6 +16,7 @@ from mission_control.storage import (
     TaskStatus,
 )
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 AGENT = "shuri:p"
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_bench import Bench, open_bench
 
 from mission_control.storage import (
     AgentStatus,
@@ -21,6 +20,7 @@ from mission_control.storage import (
     TaskStatus,
 )
 from mission_control.storage import commands as c
+from storage_bench import Bench, open_bench
 
 TABLES = (
     "projects",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from storage_bench import Bench
 
 from mission_control.storage import AgentStatus, Forbidden, Invalid, NotFound, Task, TaskStatus
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 AGENT = "shuri:p"
 

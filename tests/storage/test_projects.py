@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storage_bench import Bench
 
 from mission_control.storage import Invalid, NotFound, ProjectState, slug
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 
 def test_a_project_is_called_after_its_name(bench: Bench) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from storage_bench import Bench
 
 from mission_control.storage import (
     US,
@@ -15,6 +14,7 @@ from mission_control.storage import (
     TaskStatus,
 )
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 AGENT = "shuri:p"
 
@@ -221,10 +221,11 @@ def test_an_attempt_says_nothing_about_a_task_that_another_took_over(
     task = bench.task(project)
     old = bench.begin(AGENT)
     bench.do(c.AssignTask(task.id, "okoye"))
-    bench.begin(other.id)
+    assert bench.do(c.BeginPulse(other.id, "process")) is None, "shuri's attempt still runs"
     bench.end(old, failed=True, to_backlog=True)
     now = bench.reads.task(task.id)
-    assert (now.status, now.assignee, now.failures) == (TaskStatus.IN_PROGRESS, "okoye", 0)
+    assert (now.status, now.assignee, now.failures) == (TaskStatus.BACKLOG, "okoye", 0)
+    assert bench.begin(other.id).task_id == task.id
 
 
 def test_an_unread_message_is_reason_for_a_pulse_and_read_by_it(bench: Bench, project: str) -> None:

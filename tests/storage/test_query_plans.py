@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from storage_bench import Bench
 
 from mission_control.storage import Reads
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 SMALL = {"projects", "agents", "a", "souls", "upstream", "u", "CONSTANT"}
 """What may be read whole: souls at work, intermediate results; `a` and `u` are aliases of such."""
@@ -30,6 +30,8 @@ QUESTIONS: dict[str, Callable[[Reads], Any]] = {
     "session": lambda r: r.session(AGENT),
     "agent_of_session": lambda r: r.agent_of_session("key"),
     "task": lambda r: r.task(r.board("p")[0].id),
+    "has_agent": lambda r: r.has_agent(AGENT),
+    "open_pulse_of_task": lambda r: r.open_pulse_of_task("x"),
     "find_task": lambda r: r.find_task("x"),
     "board": lambda r: r.board("p"),
     "depends_on": lambda r: r.depends_on("x"),

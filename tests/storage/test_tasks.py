@@ -6,7 +6,6 @@ from typing import Any
 
 import attrs
 import pytest
-from storage_bench import Bench
 
 from mission_control.storage import (
     AgentStatus,
@@ -19,6 +18,7 @@ from mission_control.storage import (
     TaskStatus,
 )
 from mission_control.storage import commands as c
+from storage_bench import Bench
 
 BACKLOG, IN_PROGRESS, DONE, BLOCKED, ARCHIVED = TaskStatus
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 import trio
-from storage_bench import Desk, Reply
 
 from mission_control.storage import (
     Command,
@@ -30,6 +29,7 @@ from mission_control.storage import (
     open_writer,
 )
 from mission_control.storage import commands as c
+from storage_bench import Desk, Reply
 
 ATE = "a text that fills the disk " * 50_000
 
