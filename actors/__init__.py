@@ -4,7 +4,7 @@ from ._attempt import brief
 from ._commit import board_name
 from ._feed import NAME as FEED
 from ._feed import Lagged, Subscribe, Subscription
-from ._home import Home, Scope
+from ._home import Home, HomeUnusable, Scope
 from ._mission import Mission, PulseSettings
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import Archive as ArchiveProject

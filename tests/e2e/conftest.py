@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from openclaw_paths import OpenClaw, find_openclaw
 
 

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 import attrs
+
 from openclaw_paths import OpenClaw
 
 from .scripted_model import MODEL

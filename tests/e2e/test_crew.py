@@ -19,11 +19,11 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from openclaw_paths import OpenClaw
 
 from mission_control.gateway_bridge import Client, connect
 from mission_control.gateway_bridge._connection import Connection, open_connection
 from mission_control.gateway_bridge._frames import Event, Settled
+from openclaw_paths import OpenClaw
 
 from .gateway_stack import TOKEN, GatewayStack, free_port
 from .scripted_model import CallTool, ModelRequest, Say, ScriptedModel, Step

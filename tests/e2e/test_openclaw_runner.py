@@ -12,7 +12,6 @@ from uuid import uuid4
 import attrs
 import pytest
 import trio
-from openclaw_paths import OpenClaw
 from tenacity import wait_fixed
 
 from mission_control.actors import Outcome, OutcomeKind, PulseOrder, RunHandle
@@ -21,6 +20,7 @@ from mission_control.gateway_bridge._connection import open_connection
 from mission_control.gateway_bridge._frames import GatewayRefused
 from mission_control.gateway_bridge._link import Gateway
 from mission_control.gateway_bridge._openclaw import OpenClawRunner
+from openclaw_paths import OpenClaw
 
 from .gateway_stack import TOKEN, GatewayStack
 from .scripted_model import CallTool, ModelRequest, Say, ScriptedModel, Stall, Step

@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 import pytest
-from openclaw_paths import OpenClaw, find_openclaw
 
 from mission_control.gateway_bridge._install import (
     InstallReport,
@@ -20,6 +19,7 @@ from mission_control.gateway_bridge._install import (
     uninstall_plugin,
 )
 from mission_control.storage import Invalid, Unavailable
+from openclaw_paths import OpenClaw, find_openclaw
 
 URL = "ws://127.0.0.1:18700/bridge"
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from system_processes import workers
 
 from mission_control.demo._plot import CARDS
 from mission_control.storage import Reads, TaskStatus
+from system_processes import workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from system_processes import workers
 
 from mission_control.demo._plot import CARDS
 from mission_control.storage import Reads, TaskStatus
+from system_processes import workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import attrs
 import trio
-from rig import DONE, FAST, Open, ScriptedRunner, crew, until
 
 from mission_control import MissionControl
 from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder
 from mission_control.storage import AgentStatus, TaskStatus
+from rig import DONE, FAST, Open, ScriptedRunner, crew, until
 
 
 async def finish(mc: MissionControl, order: PulseOrder) -> Outcome:

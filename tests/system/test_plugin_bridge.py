@@ -1,0 +1,273 @@
+"""The plugin's side of the bridge, played by a plain client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from mission_control import MissionControl
+from mission_control.gateway_bridge import METHODS, TOOLS
+from rig import Open, ScriptedRunner, crew, until
+from system_doors import Wire, busy, call, idle, websocket
+
+SUBPROTOCOL = ("mission-bridge.v1",)
+
+
+def hello(mc: MissionControl, **changes: object) -> dict[str, Any]:
+    params = {"token": mc.token, "protocol": 1, "hooks": True} | changes
+    return call("bridge.hello", **params)
+
+
+@asynccontextmanager
+async def knocking(mc: MissionControl) -> AsyncIterator[Wire]:
+    async with websocket(mc, "/bridge", subprotocols=SUBPROTOCOL) as wire:
+        yield wire
+
+
+@asynccontextmanager
+async def plugin(mc: MissionControl) -> AsyncIterator[Wire]:
+    async with knocking(mc) as wire:
+        assert "result" in await wire.ask(hello(mc))
+        yield wire
+
+
+async def answer_to(wire: Wire, question: dict[str, Any]) -> Any:
+    """Ask, and return the answer; events may come in between."""
+    await wire.send(question)
+    while (message := await wire.receive()).get("id") != question["id"]:
+        assert message["method"] == "event"
+    return message
+
+
+def as_operator(method: str, params: dict[str, Any], *scopes: str) -> dict[str, Any]:
+    caller = {"clientId": "laptop", "scopes": list(scopes)}
+    return call(method, params=params, caller=caller)
+
+
+async def session_of(mc: MissionControl, runner: ScriptedRunner, soul: str, project: str) -> str:
+    """Put an agent to work in a project of its own; return the key of its conversation."""
+    count = len(runner.running) + 1
+    await mc.call(
+        "mission.task.create",
+        project_id=await crew(mc, soul, project=project),
+        title=f"of {soul}",
+        assignee_id=soul,
+    )
+    await until(mc, lambda: len(runner.running) == count)
+    return runner.orders[-1].session_key
+
+
+def kind(answer: Any) -> str:
+    return str(answer["error"]["data"]["kind"])
+
+
+async def test_a_hello_is_answered_with_protocol_and_version(open_home: Open) -> None:
+    async with open_home(idle()) as mc, knocking(mc) as wire:
+        answer = await wire.ask(hello(mc))
+        assert answer["result"]["protocol"] == 1
+        assert answer["result"]["version"]
+        assert wire.socket.subprotocol == SUBPROTOCOL[0]
+
+
+@pytest.mark.parametrize("token", ["wrong", "", None, 17, {"a": 1}, "\ud800"])
+async def test_a_wrong_token_is_told_and_ends_the_connection(
+    open_home: Open, token: object
+) -> None:
+    async with open_home(idle()) as mc, knocking(mc) as wire:
+        answer = await wire.ask(hello(mc, token=token))
+        assert kind(answer) == "unauthenticated"
+        assert "tokenFile" in answer["error"]["message"]
+        assert await wire.closed() == 4401
+
+
+@pytest.mark.parametrize("protocol", [0, 2, "1", None])
+async def test_another_protocol_is_told_what_to_do_and_ends_the_connection(
+    open_home: Open, protocol: object
+) -> None:
+    async with open_home(idle()) as mc, knocking(mc) as wire:
+        answer = await wire.ask(hello(mc, protocol=protocol))
+        assert "install-plugin again" in answer["error"]["message"]
+        assert await wire.closed() == 4400
+
+
+@pytest.mark.parametrize(
+    "first", ["", "[]", "{}", '{"jsonrpc":"2.0","id":1,"method":"bridge.ping"}']
+)
+async def test_who_does_not_begin_with_hello_is_sent_away(open_home: Open, first: str) -> None:
+    async with open_home(idle()) as mc, knocking(mc) as wire:
+        await wire.send(first)
+        assert await wire.closed() == 4400
+
+
+async def test_an_operators_scopes_in_the_gateway_are_what_it_may_do_here(open_home: Open) -> None:
+    async with open_home(idle()) as mc, plugin(mc) as wire:
+        made = as_operator("mission.project.init", {"project_name": "P"}, "operator.write")
+        assert (await answer_to(wire, made))["result"]["project_id"] == "p"
+        written = as_operator("mission.project.init", {"project_name": "Q"}, "operator.read")
+        assert kind(await answer_to(wire, written)) == "forbidden"
+        read = as_operator("mission.project.list", {}, "operator.read", "operator.pairing")
+        assert len((await answer_to(wire, read))["result"]["projects"]) == 1
+        for scopes in ((), ("operator.pairing",), ("operator.admin2",)):
+            nobody = as_operator("mission.project.list", {}, *scopes)
+            assert kind(await answer_to(wire, nobody)) == "forbidden"
+        admin = as_operator("mission.project.rename", {"project_id": "p"}, "operator.admin")
+        assert kind(await answer_to(wire, admin)) == "invalid"
+        unknown = as_operator("mission.nope", {}, "operator.admin")
+        assert (await answer_to(wire, unknown))["error"]["code"] == -32601
+        (change,) = [c for c in mc.mission.reads.changes(0) if c.entity == "projects"]
+        assert change.actor == "gateway:laptop"
+
+
+async def test_every_method_of_the_table_passes_the_bridge(open_home: Open) -> None:
+    async with open_home(idle()) as mc, plugin(mc) as wire:
+        for name in METHODS:
+            answer = await answer_to(wire, as_operator(name, {"unknown": 1}, "operator.admin"))
+            assert (name, kind(answer)) == (name, "invalid")
+
+
+async def test_a_tool_acts_as_the_agent_of_the_session_whatever_its_arguments_say(
+    open_home: Open,
+) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        await session_of(mc, runner, "okoye", "Q")
+
+        async def use(tool: str, **args: object) -> Any:
+            caller = {"sessionKey": key, "agentId": "okoye:q"}
+            return await answer_to(
+                wire, call("tool.call", tool=tool, args=args, caller=caller, agent_id="okoye:q")
+            )
+
+        logged = (await use("log_event", thought="I see"))["result"]
+        assert logged["details"]["event_id"] in logged["text"]
+        event = mc.mission.reads.events(project_id="p", task_id=None)[-1]
+        assert (event.thought, event.agent_id) == ("I see", "shuri:p")
+        assert event.pulse_id == runner.orders[0].pulse_id
+
+        mine = await use("mission_task", action="list")
+        assert [t["title"] for t in mine["result"]["details"]["tasks"]] == ["of shuri"]
+        assert kind(await use("mission_task", action="list", project_id="q")) == "forbidden"
+        theirs = runner.orders[1].task_id
+        assert kind(await use("log_event", thought="x", task_id=theirs)) == "forbidden"
+        assert kind(await use("distill_memory", summary="x", agent_id="okoye:q")) == "forbidden"
+        made = await use("mission_task", action="create", title="found")
+        assert made["result"]["details"]["task"]["created_by"] == "shuri:p"
+        await use("update_chronicle", summary="so it was")
+        await use("distill_memory", summary="learned")
+        asked = await use("request_help", issue="red or blue?")
+        assert mc.mission.reads.help_request(asked["result"]["details"]["help_id"]).agent_id == (
+            "shuri:p"
+        )
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+async def test_a_session_that_is_not_ours_may_use_no_tool(open_home: Open, tool: str) -> None:
+    async with open_home(idle()) as mc, plugin(mc) as wire:
+        await crew(mc, "shuri")
+        for caller in ({"sessionKey": "agent:main:main"}, {"sessionKey": None}, {}, None):
+            question = call("tool.call", tool=tool, args={}, caller=caller)
+            answer = await answer_to(wire, question)
+            assert kind(answer) == "forbidden"
+            assert "not a Mission Control session" in answer["error"]["message"]
+
+
+async def test_whatever_a_plugin_sends_is_answered_and_the_bridge_stays(open_home: Open) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        mine = {"sessionKey": key}
+        tools: list[dict[str, Any]] = [
+            {"tool": "nope", "caller": mine},
+            {"tool": ["log_event"], "caller": mine},
+            {"tool": "log_event", "args": [1], "caller": mine},
+            {"tool": "log_event", "args": "x", "caller": mine},
+            {"tool": "log_event", "args": {"thought": 1}, "caller": mine},
+            {"tool": "log_event", "args": {"thought": "x"}, "caller": "shuri"},
+            {"tool": "mission_task", "args": {"action": {}}, "caller": mine},
+            {"tool": "mission_task", "args": {}, "caller": mine},
+        ]
+        for params in tools:
+            answer = await answer_to(wire, call("tool.call", **params))
+            assert kind(answer) in ("invalid", "not_found")
+        calls: list[dict[str, Any]] = [
+            {"caller": "x"},
+            {"caller": {"scopes": "operator.admin"}},
+            {"caller": {"scopes": 7}},
+            {"caller": {"scopes": [["operator.admin"]]}},
+            {"caller": {"scopes": ["operator.admin"]}, "params": [1]},
+        ]
+        for params in calls:
+            answer = await answer_to(wire, call("mission.project.list", **params))
+            assert kind(answer) in ("invalid", "forbidden")
+        sessions: list[Any] = [["x"], {}, None, 7]
+        for session in sessions:
+            answer = await answer_to(wire, call("pulse.get", sessionKey=session))
+            assert answer["result"] == {"text": None}
+        await wire.send("{")
+        assert (await wire.receive())["error"]["code"] == -32700
+        assert (await answer_to(wire, call("bridge.ping")))["result"] == {}
+
+
+async def test_pulse_get_is_the_status_text_of_the_attempt_that_runs(open_home: Open) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        answer = await answer_to(wire, call("pulse.get", sessionKey=key))
+        assert "[SYSTEM STATUS UPDATE]" in answer["result"]["text"]
+        assert f"(ID: {runner.orders[0].task_id})" in answer["result"]["text"]
+        assert runner.orders[0].token not in answer["result"]["text"]
+        await mc.call("mission.agent.pause", instance_id="shuri:p")
+        await mc.call("mission.agent.kill", instance_id="shuri:p")
+        await until(mc, lambda: mc.mission.reads.open_pulse("shuri:p") is None)
+        answer = await answer_to(wire, call("pulse.get", sessionKey=key))
+        assert answer["result"] == {"text": None}
+
+
+async def test_events_are_told_for_the_gateway_to_pass_on(open_home: Open) -> None:
+    async with open_home(idle()) as mc, plugin(mc) as wire:
+        await answer_to(wire, call("bridge.ping"))
+        project_id = await crew(mc)
+        task = await mc.call(
+            "mission.task.create", project_id=project_id, title="t", description="x" * 20_000
+        )
+        first, second, third = [await wire.receive() for _ in range(3)]
+        assert all(message["method"] == "event" for message in (first, second, third))
+        assert all("id" not in message for message in (first, second, third))
+        assert first["params"]["event"] == "project_updated"
+        assert second["params"]["event"] == "task_updated"
+        assert second["params"]["scope"] == "operator.read"
+        assert second["params"]["payload"]["id"] == task["task_id"]
+        assert second["params"]["payload"]["record"] is None, "too large for an event"
+        assert third["params"]["payload"]["record"]["thought"] == "created: t"
+
+
+async def test_a_plugin_that_is_silent_is_let_go_and_one_that_pings_is_kept(
+    open_home: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.SILENT_AFTER_S", 0.5)
+    async with open_home(idle()) as mc, plugin(mc) as silent, plugin(mc) as lively:
+        ended = trio.Event()
+
+        async def ping() -> None:
+            while not ended.is_set():
+                assert (await lively.ask(call("bridge.ping")))["result"] == {}
+                await trio.sleep(0.1)  # as the plugin does, in its own time
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ping)
+            await silent.closed(within_s=5)
+            ended.set()
+        assert (await lively.ask(call("bridge.ping")))["result"] == {}
+
+
+async def test_a_plugin_that_never_says_hello_is_let_go(
+    open_home: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.HELLO_WITHIN_S", 0.1)
+    async with open_home(idle()) as mc, knocking(mc) as wire:
+        await wire.closed(within_s=5)
