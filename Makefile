@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# PYTHONWARNINGS: setuptools warns of every editable installation.
+PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-quick check bench mutants plugin clean
 
@@ -23,7 +24,7 @@ test-quick: .venv/.tests
 check: .venv/.checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	git ls-files -z '*.py' | xargs -0 $(BIN)/flake8-async --startable-in-context-manager run
+	git ls-files -z '*.py' | xargs -0 $(BIN)/flake8-async --startable-in-context-manager run,answer_questions --disable ASYNC124,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

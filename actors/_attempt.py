@@ -38,6 +38,8 @@ class Attempt:
     def __init__(self, mission: Mission, agent: Agent, pulse: Pulse, *, recovering: bool) -> None:
         self.pulse = pulse
         self._recovering = recovering
+        self.began = recovering
+        """Whether the runner may have let it act."""
         self._mission = mission
         self._agent = agent
         self._scope = trio.CancelScope()
@@ -86,6 +88,7 @@ class Attempt:
 
     async def started(self, handle: RunHandle) -> None:
         """Make it durable how the run is found again."""
+        self.began = True
         mark = MarkRunning(
             self.pulse.id,
             handle.process_group,

@@ -112,7 +112,8 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         """
         attempt = self._attempt
         if attempt is not None and not attempt.may_go_on:
-            self._ended = attempt, Outcome(OutcomeKind.ABORTED, f"the agent was stopped: {reason}")
+            kind = OutcomeKind.ABORTED if attempt.began else OutcomeKind.NOT_STARTED
+            self._ended = attempt, Outcome(kind, f"the agent was stopped: {reason}")
         if self._ended is not None:
             with suppress(*TRANSIENT):
                 await self._write_end(blame=isinstance(reason, Crash))
@@ -172,7 +173,9 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         await mission.ask(SLOTS, Acquire(agent.id, agent.project_id), timeout_s=None)
         try:
             begin = BeginPulse(agent.id, mission.runner.name, wake.triggered)
-            pulse = await mission.store.write(begin, by=agent.id)
+            # Shielded: a row that was made must be known here, to be closed.
+            with trio.CancelScope(shield=True):
+                pulse = await mission.store.write(begin, by=agent.id)
             if pulse is None:
                 return
             outcome = await self._run(pulse, recovering=False)

@@ -8,5 +8,14 @@ from .app import MissionControl
 from .app import open_mission_control as open  # noqa: A004 - as in mission_control.open()
 from .config import Config, load_config
 from .storage import MissionError
+from .threaded import ThreadedMissionControl, open_in_thread
 
-__all__ = ["Config", "MissionControl", "MissionError", "load_config", "open"]
+__all__ = [
+    "Config",
+    "MissionControl",
+    "MissionError",
+    "ThreadedMissionControl",
+    "load_config",
+    "open",
+    "open_in_thread",
+]

@@ -45,6 +45,7 @@ from ._errors import (
     StartFailed,
     StashFull,
     SupervisorGaveUp,
+    TooManyChildren,
 )
 from ._events import (
     ChildStarted,
@@ -64,6 +65,10 @@ from ._exits import (
     Normal,
     ShutdownExit,
 )
+from ._guest import run_guest
+from ._links import (
+    Link,
+)
 from ._monitor import (
     DownWaiter,
     Monitor,
@@ -75,6 +80,7 @@ from ._policy import (
     Restart,
     Strategy,
 )
+from ._portal import Portal, open_portal
 from ._ref import (
     Ref,
 )
@@ -92,6 +98,9 @@ from ._system import (
 )
 from ._timers import (
     Timer,
+)
+from ._tracing import (
+    Traced,
 )
 from ._tree import (
     TreeNode,
@@ -133,12 +142,14 @@ __all__ = [
     "Inbox",
     "Intensity",
     "Killed",
+    "Link",
     "MailboxFull",
     "Monitor",
     "NameTaken",
     "Normal",
     "NotSupported",
     "Offender",
+    "Portal",
     "Ref",
     "Reply",
     "Restart",
@@ -155,7 +166,11 @@ __all__ = [
     "SupervisorSpec",
     "System",
     "Timer",
+    "TooManyChildren",
+    "Traced",
     "TreeNode",
     "Unkillable",
+    "open_portal",
     "open_system",
+    "run_guest",
 ]

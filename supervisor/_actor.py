@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._exits import Exit
 
 if TYPE_CHECKING:
+    from ._cell import Cell
     from ._context import Context
+    from ._incarnation import Incarnation
 
 M = TypeVar("M")
 
@@ -15,8 +18,13 @@ M = TypeVar("M")
 class Actor(Generic[M]):
     """One incarnation of a child: made anew, from the specification's arguments, at each start."""
 
-    ctx: Context[M]
-    """Set before :meth:`started`; not yet there in `__init__`."""
+    __slots__ = ("_incarnation",)
+    _incarnation: Incarnation
+
+    @property
+    def ctx(self) -> Context[M]:
+        """What it sees of the runtime.  Not yet there in `__init__`."""
+        return self._incarnation.context
 
     async def started(self) -> object:
         """Prepare.  The supervisor's `start_child` returns after this.
@@ -42,9 +50,18 @@ class Actor(Generic[M]):
 
     def state(self) -> object:
         """What `get_state` returns: by default a copy of the attributes."""
-        return {name: value for name, value in vars(self).items() if name != "ctx"}
+        return dict(getattr(self, "__dict__", {}))
 
-    async def _wind_up(self, reason: Exit, *, ran: bool, killed: bool) -> None:
-        """End, where *ran* says whether `started` was completed; supervisors do this otherwise."""
-        if ran and not killed:
+    # What supervisors do otherwise.
+
+    def _below(self) -> Iterator[Cell]:
+        """Return the children."""
+        return iter(())
+
+    async def _wind_up(self, reason: Exit, *, ran: bool) -> None:
+        """Clean up in the time there is; *ran* says whether `started` was completed."""
+        if ran:
             await self.stopped(reason)
+
+    async def _let_go(self) -> None:
+        """Do what must be done whatever became of the cleaning up."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 import attrs
+from trio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
+from ._mailbox import PENDING
 from ._policy import AutoShutdown, Intensity, Strategy
 from ._ref import Ref
 from ._spec import ChildSpec
+
+if TYPE_CHECKING:
+    from ._family import Family
 
 
 @attrs.frozen
@@ -142,8 +147,25 @@ class SupervisorRef(Ref[Any]):
             BadSpec: the specification does not suit this supervisor.
         """
         spec = args[0] if len(args) == 1 and isinstance(args[0], ChildSpec) else None
-        context = contextvars.copy_context()
-        return await self.ask(StartChild(spec, args, context), timeout=None)
+        request = StartChild(spec, args, contextvars.copy_context())
+        await checkpoint_if_cancelled()
+        child = self._start_now(request)
+        if child is PENDING:
+            return await self.ask(request, timeout=None)
+        if self.system.dispatcher.owes_checkpoint():
+            await cancel_shielded_checkpoint()
+        return child
+
+    def _start_now(self, request: StartChild) -> Any:
+        incarnation, mailbox = self._cell.incarnation, self._mailbox
+        if (
+            incarnation is None
+            or not incarnation.waits_for_mail
+            or mailbox.suspended
+            or mailbox.tracer is not None
+        ):
+            return PENDING
+        return cast("Family", incarnation.actor).start_now(request)
 
     async def terminate_child(self, child: str | Ref[Any]) -> None:
         """Stop a child; one that is stopped already stays so, and a restart is called off.

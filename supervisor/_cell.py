@@ -16,6 +16,8 @@ from ._incarnation import Incarnation
 from ._mailbox import POISON, Mailbox
 from ._monitor import Monitor
 from ._ref import Ref
+from ._shared import Shared
+from ._solo import Solo
 from ._timers import Timer
 
 if TYPE_CHECKING:
@@ -28,38 +30,43 @@ ChildState: TypeAlias = Literal["running", "restarting", "stopped"]
 class Cell:
     """One child, as its supervisor keeps it."""
 
+    # There is one for every child, running or not.
     __slots__ = (
-        "attempt", "context", "count", "incarnation", "last_exit", "mailbox", "monitors", "on_end",
-        "parent", "path", "ran_for", "ref", "restarts", "retry", "retry_number", "spec",
-        "started_at", "state", "system", "watched",
+        "args", "attempt", "context", "count", "id", "incarnation", "last_exit", "mailbox",
+        "monitors", "on_end", "parent", "ref", "restarts", "retry", "retry_number",
+        "spec", "started_at", "state", "system", "watched",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a supervisor knows of a child
         self,
         system: System,
         parent: SupervisorRef | None,
         spec: ChildSpec,
         context: contextvars.Context,
         on_end: Callable[[Incarnation], None],
+        *,
+        template_id: str | None = None,
+        more_args: tuple[Any, ...] = (),
     ) -> None:
         self.system = system
         self.parent = parent
         self.spec = spec
+        self.id = template_id or spec.id
+        """Its own, where the specification is a template."""
+        self.args = spec.args + more_args
         self.context = context
         self.on_end = on_end
-        self.path = spec.id if parent is None else f"{parent.path}/{spec.id}"
-        self.mailbox = Mailbox(spec.capacity, spec.overflow)
+        self.mailbox = Mailbox(spec.capacity)
         ref_type: type[Ref[Any]] = SupervisorRef if spec.kind == "supervisor" else Ref
         self.ref = self.mailbox.ref = ref_type(self)
         self.count = 0
         self.incarnation: Incarnation | None = None
         self.started_at = 0.0
         self.last_exit: Exit | None = None
-        self.monitors: dict[Monitor, None] = {}
+        self.monitors: dict[Monitor, None] | None = None
         # For the supervisor.
         self.state: ChildState = "stopped"
         self.attempt = 0
-        self.ran_for = 0.0
         self.restarts = 0
         self.retry: Timer | None = None
         self.retry_number = 0
@@ -67,36 +74,49 @@ class Cell:
         self.watched: Incarnation | None = None
         """The incarnation whose end has not been dealt with."""
 
-    def begin(self) -> Incarnation:
-        """Start an incarnation; its `ready` tells when it has started, or has not.
+    @property
+    def path(self) -> str:
+        """The ids from the root down."""
+        return self.id if self.parent is None else f"{self.parent.path}/{self.id}"
+
+    def begin(self, predecessor: Incarnation | None = None) -> Incarnation:
+        """Start an incarnation; its `until_ready` tells when it has started, or has not.
+
+        Args:
+            predecessor: the one that is just ending, if the new one may have its task.
 
         Raises:
             AlreadyStarted: the name it is to be registered under belongs to another.
         """
         name = self.spec.register
-        holder = None if name is None else self.system.whereis(name)
-        if holder is not None and holder is not self.ref:
-            raise AlreadyStarted(holder)
+        if name is not None:
+            self._claim(name)
         self.count += 1
         self.mailbox.open = True
+        self.mailbox.suspended = False
         if name is not None:
             self.system.register(name, self.ref)
-        self.mailbox.suspended = False
-        self.watched = self.incarnation = incarnation = Incarnation(self, self.count)
+        lane = Shared if self.spec.lane == "shared" else Solo
+        incarnation: Incarnation = lane(self, self.count)
+        self.watched = self.incarnation = incarnation
         self.started_at = trio.current_time()
         # Every incarnation gets the context of whoever started the child, not that of whatever
         # made its supervisor start it again.
-        self.context.run(self._spawn, incarnation)
+        incarnation.begin(self.context.copy(), predecessor)
         return incarnation
 
-    def _spawn(self, incarnation: Incarnation) -> None:
-        self.system.nursery.start_soon(incarnation.run, name=self.path)
+    def _claim(self, name: str) -> None:
+        holder = self.system.whereis(name)
+        if holder is not None and holder is not self.ref:
+            raise AlreadyStarted(holder)
 
     def ended(self, incarnation: Incarnation, reason: Exit) -> None:
         """Note the end of the incarnation; what it means is the supervisor's to say."""
         self.incarnation = None
         self.last_exit = reason
-        self.ran_for = trio.current_time() - self.started_at
+        if self.spec.backoff is not None and incarnation.ran:
+            ran_for = trio.current_time() - self.started_at
+            self.attempt = self.spec.backoff.next_attempt(self.attempt, ran_for)
         self.on_end(incarnation)
 
     def settle(self, *, final: bool) -> None:
@@ -107,16 +127,28 @@ class Cell:
         elif self.spec.mailbox == "drop":
             self.mailbox.drop_queued("dropped_on_restart")
             self.mailbox.refill()
-        down = Down(self.ref, self.count, self.last_exit, final)
-        monitors, self.monitors = self.monitors, {}
-        for monitor in monitors:
-            monitor.notify(down)
+        if self.monitors:
+            down = Down(self.ref, self.count, self.last_exit, final)
+            monitors, self.monitors = self.monitors, None
+            for monitor in monitors:
+                monitor.notify(down)
+
+    def add_monitor(self, monitor: Monitor) -> None:
+        """Have *monitor* hear of the next end."""
+        if self.monitors is None:
+            self.monitors = {}
+        self.monitors[monitor] = None
+
+    def drop_monitor(self, monitor: Monitor) -> None:
+        """Have *monitor* hear of nothing."""
+        if self.monitors is not None:
+            self.monitors.pop(monitor, None)
 
     def change(self, spec: ChildSpec) -> None:
         """Take over *spec*; what is running keeps running."""
         self.spec = spec
+        self.args = spec.args
         self.mailbox.capacity = spec.capacity
-        self.mailbox.overflow = spec.overflow
         self.mailbox.refill()
 
     def call_off_retry(self) -> None:
@@ -142,7 +174,7 @@ class Cell:
     def offender(self) -> Offender:
         """The child as events name it."""
         spec = self.spec
-        return Offender(spec.id, self.ref, self.count, spec.restart, spec.shutdown, spec.kind)
+        return Offender(self.id, self.ref, self.count, spec.restart, spec.shutdown, spec.kind)
 
     def report_stop_error(self, reason: Exit) -> None:
         """Tell that the stop went wrong."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ._cleanup import Cleanup
 from ._deferred import Deferred
 from ._exits import Down, Exit, Normal
+from ._links import Link
 from ._monitor import Monitor
 from ._timers import Timer
 
 if TYPE_CHECKING:
     from ._admin import SupervisorRef
+    from ._belongings import Belongings
     from ._incarnation import Incarnation
     from ._ref import Ref
+    from ._solo import Solo
     from ._system import System
 
 M = TypeVar("M")
@@ -30,7 +34,7 @@ class Inbox(Generic[M_co]):
 
     __slots__ = ("_incarnation",)
 
-    def __init__(self, incarnation: Incarnation) -> None:
+    def __init__(self, incarnation: Solo) -> None:
         self._incarnation = incarnation
 
     def __aiter__(self) -> Inbox[M_co]:
@@ -47,11 +51,19 @@ class Context(Generic[M]):
     next one.
     """
 
-    __slots__ = ("_incarnation", "inbox")
+    __slots__ = ("_incarnation",)
 
-    def __init__(self, incarnation: Incarnation) -> None:
-        self._incarnation = incarnation
-        self.inbox: Inbox[M] = Inbox(incarnation)
+    def __init__(self, incarnation: Belongings) -> None:
+        self._incarnation = cast("Incarnation", incarnation)
+
+    @property
+    def inbox(self) -> Inbox[M]:
+        """The messages, for function actors.
+
+        Raises:
+            NotSupported: an Actor's messages go to its `receive`.
+        """
+        return Inbox(self._incarnation.as_reader())
 
     @property
     def self(self) -> Ref[M]:
@@ -96,7 +108,7 @@ class Context(Generic[M]):
 
     def after(self, delay: float, message: M) -> Timer:
         """Put *message* in the own mailbox in *delay* seconds."""
-        return self._incarnation.start_timer(delay, message, period=None)
+        return self._incarnation.sources.start_timer(delay, message, period=None)
 
     def every(self, period: float, message: M) -> Timer:
         """Put *message* in the own mailbox every *period* seconds, without drift.
@@ -105,7 +117,7 @@ class Context(Generic[M]):
         """
         if not period > 0:
             raise ValueError(f"period={period}: seconds, more than 0")
-        return self._incarnation.start_timer(period, message, period=period)
+        return self._incarnation.sources.start_timer(period, message, period=period)
 
     def defer(self) -> Deferred:
         """Take the right to answer the message in hand; what `receive` returns is ignored then.
@@ -137,6 +149,30 @@ class Context(Generic[M]):
     def monitor(self, ref: Ref[T], make_message: Callable[[Down], M]) -> Monitor:
         """Put what *make_message* makes of the one :class:`Down` in the own mailbox."""
         return self._incarnation.start_monitor(ref, make_message)
+
+    def link(self, ref: Ref[Any]) -> Link:
+        """End together with the incarnation of *ref* that runs now.
+
+        When one of the two crashes, is killed or shuts down, so does the other, for the same
+        reason; :class:`Normal` is none.  There is one link for two incarnations.
+
+        Raises:
+            ActorDead: none runs.
+            ValueError: it is oneself.
+        """
+        return self._incarnation.link(ref)
+
+    def trap_exits(self, make_message: Callable[[Down], M] | None) -> None:
+        """Get the ends of linked ones as messages, also normal ones, instead of ending too."""
+        self._incarnation.trap_exits(make_message)
+
+    def cleanup(self, seconds: float) -> Cleanup:
+        """Shield what must be finished: `async with ctx.cleanup(5): ...`.
+
+        The block is not cancelled before *seconds* are over, unless the actor is killed; a shield
+        of trio's own would make it unkillable.
+        """
+        return Cleanup(self._incarnation, seconds)
 
     def stop(self, reason: Exit | None = None) -> None:
         """End by oneself after the message in hand, as :class:`Normal` by default."""

@@ -46,7 +46,18 @@ class DeadLetters:
         """Keep and count one.  Logged only at powers of two, so that a flood is not one too."""
         self._recent.append(DeadLetter(ref, message, reason))
         self.counts[reason] += 1
+        self._log(ref, message, reason, before=self.counts[reason] - 1)
+
+    def add_all(self, ref: Ref[Any], messages: deque[Any], reason: Why) -> None:
+        """Keep and count many, at the price of the few that are kept."""
+        before = self.counts[reason]
+        self.counts[reason] += len(messages)
+        newest = range(-min(KEPT, len(messages)), 0)
+        self._recent.extend(DeadLetter(ref, messages[index], reason) for index in newest)
+        self._log(ref, messages[-1], reason, before)
+
+    def _log(self, ref: Ref[Any], message: object, reason: Why, before: int) -> None:
         count = self.counts[reason]
-        if count & (count - 1) == 0:
+        if count.bit_length() > before.bit_length():  # a power of two was reached
             kind = type(message).__name__
             LOG.debug("dead letter no. %d (%s): %s to %s", count, reason, kind, ref.path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import trio
-from outcome import Error, Value
+from outcome import Error, Outcome, Value
 
 from ._errors import AskTimeout
 
@@ -29,6 +29,12 @@ class Reply:
     value: object = None
     error: Exception | None = None
 
+    def unwrap(self) -> object:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
 
 @final
 class Deferred:
@@ -37,7 +43,7 @@ class Deferred:
     The first answer counts; others, and answers after the incarnation ended, do nothing.
     """
 
-    __slots__ = ("_late", "_open", "_ref", "_task", "abandoned", "message")
+    __slots__ = ("_early", "_late", "_open", "_ref", "_task", "abandoned", "message")
 
     abandoned: bool
     """The asker has gone: it timed out or was cancelled.  May be read from any thread."""
@@ -51,6 +57,8 @@ class Deferred:
         self._ref = ref
         self._open: dict[Deferred, None] | None = None
         self._late = False
+        self._early: Outcome[Any] | bool = False
+        """True while the asker is not parked yet; the answer, if it came in that time."""
 
     @trio.lowlevel.enable_ki_protection
     def answer(self, value: object = None) -> None:
@@ -58,7 +66,7 @@ class Deferred:
         task = self._task
         if task is not None:
             self._settle()
-            trio.lowlevel.reschedule(task, Value(value))
+            self._hand_over(task, Value(value))
         elif self._late:
             self._lose(value)
 
@@ -68,9 +76,15 @@ class Deferred:
         task = self._task
         if task is not None:
             self._settle()
-            trio.lowlevel.reschedule(task, Error(error))
+            self._hand_over(task, Error(error))
         elif self._late:
             self._lose(error)
+
+    def _hand_over(self, task: trio.lowlevel.Task, answer: Outcome[Any]) -> None:
+        if self._early is False:
+            trio.lowlevel.reschedule(task, answer)
+        else:
+            self._early = answer
 
     def _settle(self) -> None:
         self._task = None
@@ -89,6 +103,15 @@ class Deferred:
     def waiting(self) -> bool:
         """Somebody waits for the answer."""
         return self._task is not None
+
+    def expect_early(self) -> None:
+        """Keep an answer that comes before :meth:`land`: the asker is not parked."""
+        self._early = True
+
+    def land(self) -> Outcome[Any] | None:
+        """Note that the asker parks now, unless this returns the answer."""
+        early, self._early = self._early, False
+        return None if isinstance(early, bool) else early
 
     def park(self, open_asks: dict[Deferred, None]) -> None:
         """Note that it is answered later: *open_asks* are failed when the incarnation ends."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import math
-from typing import Any
+from typing import Any, cast
 
-import attrs
-
-from ._admin import ChildCounts, Reconfigure, SupervisorSpec
+from ._admin import ChildCounts, Reconfigure, SupervisorRef, SupervisorSpec
 from ._cell import Cell
 from ._errors import (
     BadFlags,
@@ -17,6 +16,7 @@ from ._errors import (
     ChildRestarting,
     ChildRunning,
     NotSupported,
+    TooManyChildren,
 )
 from ._family import Family
 from ._flags import Flags
@@ -34,9 +34,10 @@ class DynamicSupervisor(Family):
     `DynamicSupervisor`, except that ids are unique.
     """
 
-    def __init__(self, flags: Flags, template: ChildSpec | None) -> None:
+    def __init__(self, flags: Flags, template: ChildSpec | None, max_children: float) -> None:
         super().__init__(flags)
         self._template = template
+        self._max_children = max_children
         self._numbers = itertools.count(1)
 
     @classmethod
@@ -45,6 +46,7 @@ class DynamicSupervisor(Family):
         id: str,  # noqa: A002 - as in ChildSpec
         *,
         template: ChildSpec | None = None,
+        max_children: float = math.inf,
         intensity: Intensity = Intensity(),  # noqa: B008 - immutable
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
         restart: Restart = Restart.PERMANENT,
@@ -55,10 +57,14 @@ class DynamicSupervisor(Family):
     ) -> SupervisorSpec:
         """Specify a dynamic supervisor as a child.
 
+        With *max_children*, of whatever state, `start_child` raises TooManyChildren.
+
         Raises:
             BadSpec, BadFlags: a field or flag is wrong.
         """
         flags = Flags(Strategy.ONE_FOR_ONE, intensity, auto_shutdown)
+        if max_children != math.inf and (type(max_children) is not int or max_children < 0):
+            raise BadFlags("max_children", max_children, "a whole number, or math.inf")
         if template is not None:
             check_specs((template,), auto_shutdown)
             if template.register is not None:
@@ -66,7 +72,7 @@ class DynamicSupervisor(Family):
         return SupervisorSpec(
             id,
             cls,
-            (flags, template),
+            (flags, template, max_children),
             restart=restart,
             shutdown=shutdown,
             significant=significant,
@@ -75,15 +81,28 @@ class DynamicSupervisor(Family):
             register=register,
         )
 
-    def _complete(self, spec: ChildSpec | None, args: tuple[Any, ...]) -> ChildSpec:
+    def _new_child(
+        self, spec: ChildSpec | None, args: tuple[Any, ...], context: contextvars.Context
+    ) -> Cell:
+        if len(self._cells) >= self._max_children:
+            raise TooManyChildren(f"{self.ctx.path} has {len(self._cells)} children")
         template = self._template
         if template is not None:
+            parent = cast("SupervisorRef", self.ctx.self)
             number = f"{template.id}-{next(self._numbers)}"
-            return attrs.evolve(template, id=number, args=template.args + args)
+            return Cell(
+                self.ctx.system,
+                parent,
+                template,
+                context,
+                self._on_end,
+                template_id=number,
+                more_args=args,
+            )
         if spec is None:
             raise BadSpec("spec", args, "one ChildSpec: there is no template")
         check_specs((spec,), self._flags.auto_shutdown)
-        return spec
+        return self._cell_of(spec, context)
 
     async def _terminate(self, child: str | Ref[Any]) -> None:
         cell = self._find(child)
@@ -110,7 +129,7 @@ class DynamicSupervisor(Family):
         return cell.spec if self._template is None else self._template
 
     def _counts(self) -> ChildCounts:
-        cells = list(self.cells)
+        cells = list(self._below())
         supervisors = sum(cell.spec.kind == "supervisor" for cell in cells)
         active = sum(cell.incarnation is not None for cell in cells)
         specs = len(cells) if self._template is None else 1
@@ -122,8 +141,11 @@ class DynamicSupervisor(Family):
     async def _restart_group(self, cell: Cell) -> None:
         await self._start_or_retry(cell)
 
+    def _restarts_alone(self) -> bool:
+        return True
+
     async def _stop_all(self) -> None:
-        await stop_together(list(self.cells))
+        await stop_together(list(self._below()))
 
     def _reconfigure(self, change: Reconfigure) -> None:
         if change.strategy not in {None, Strategy.ONE_FOR_ONE}:

@@ -4,7 +4,8 @@ ActorError
 ├── ActorDead, ActorCrashed, AskTimeout, DeadlockError     from ask
 ├── MailboxFull, StashFull, NameTaken
 ├── BadSpec, BadFlags
-├── StartFailed, AlreadyStarted, AlreadyPresent            from start_child
+├── StartFailed, AlreadyStarted, AlreadyPresent,
+│   TooManyChildren                                       from start_child
 ├── ChildNotFound, ChildRunning, ChildRestarting, NotSupported
 └── SupervisorGaveUp                                       from open_system
 """
@@ -80,6 +81,10 @@ class AlreadyStarted(ActorError):
 
 class AlreadyPresent(ActorError):
     """The id belongs to a child that is stopped or being restarted."""
+
+
+class TooManyChildren(ActorError):
+    """A dynamic supervisor has its `max_children`."""
 
 
 class ChildNotFound(ActorError):

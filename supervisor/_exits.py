@@ -60,3 +60,10 @@ class Down:
     """None where none ever ran: OTP's `noproc`."""
     final: bool
     """The supervisor does not start it again by itself."""
+
+
+def collapse(error: BaseException) -> BaseException:
+    """Peel groups of one: their depth says how many nurseries were crossed, and no more."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -38,8 +38,10 @@ from ._events import LOG, ChildStarted, ChildTerminated, GaveUp, StartError
 from ._exits import Crash, Exit, Normal, ShutdownExit
 from ._flags import Flags
 from ._incarnation import Incarnation
+from ._mailbox import PENDING
 from ._policy import AutoShutdown, Restart, Window, restarts
 from ._ref import Ref
+from ._solo import takes_over
 from ._spec import ChildSpec
 from ._stopping import kill_together
 
@@ -67,10 +69,12 @@ class Family(Actor[Any]):
         self._window = Window(flags.intensity)
         self._cells: dict[str, Cell] = {}
         """In start order."""
+        self._on_end = self._hear  # one for all: a bound method is 64 bytes
+        self._template: ChildSpec | None = None
+        """What all children are made of, for some supervisors."""
 
-    @property
-    def cells(self) -> Iterator[Cell]:
-        """The children, oldest first."""
+    def _below(self) -> Iterator[Cell]:
+        """Return the children, oldest first."""
         return iter(self._cells.values())
 
     async def receive(self, msg: Any) -> Any:
@@ -103,7 +107,7 @@ class Family(Actor[Any]):
         answer: object = None
         match message:
             case StartChild(spec, args, context):
-                answer = await self._add(self._complete(spec, args), context)
+                answer = await self._add(self._new_child(spec, args, context))
             case TerminateChild(child):
                 await self._terminate(child)
             case RestartChild(child):
@@ -122,7 +126,9 @@ class Family(Actor[Any]):
 
     # What the two kinds do differently.
 
-    def _complete(self, spec: ChildSpec | None, args: tuple[Any, ...]) -> ChildSpec:
+    def _new_child(
+        self, spec: ChildSpec | None, args: tuple[Any, ...], context: contextvars.Context
+    ) -> Cell:
         raise NotImplementedError
 
     async def _terminate(self, child: str | Ref[Any]) -> None:
@@ -146,6 +152,10 @@ class Family(Actor[Any]):
     async def _restart_group(self, cell: Cell) -> None:
         raise NotImplementedError
 
+    def _restarts_alone(self) -> bool:
+        """Whether a restart is of nobody but the child that ended."""
+        raise NotImplementedError
+
     async def _stop_all(self) -> None:
         raise NotImplementedError
 
@@ -154,15 +164,42 @@ class Family(Actor[Any]):
 
     # Children.
 
-    def _new_cell(self, spec: ChildSpec, context: contextvars.Context) -> Cell:
+    def _cell_of(self, spec: ChildSpec, context: contextvars.Context) -> Cell:
         parent = cast("SupervisorRef", self.ctx.self)
-        cell = Cell(self.ctx.system, parent, spec, context, self._hear)
-        self._cells[spec.id] = cell
-        return cell
+        return Cell(self.ctx.system, parent, spec, context, self._on_end)
 
     def _hear(self, incarnation: Incarnation) -> None:
-        if incarnation.ran:  # who starts it sees a start that failed
+        # Who starts one sees a start that failed.
+        if incarnation.ran and not (incarnation.awaited or self._restarted_in_place(incarnation)):
             self._post(Ended(incarnation))
+
+    def _restarted_in_place(self, old: Incarnation) -> bool:
+        """Start again at once, on the stack of the child that ended.
+
+        That saves two task switches.  It is done where nobody can tell the difference: while
+        this supervisor has nothing else to do, and if it would do just that.
+        """
+        cell = old.cell
+        if not (
+            self.ctx._incarnation.waits_for_mail  # noqa: SLF001
+            and cell.watched is old
+            and cell.spec.backoff is None
+            and takes_over(cell.spec.start)
+            and self._restarts_alone()
+            and old.exit is not None
+            and restarts(cell.spec.restart, old.exit)
+            and self._window.has_room(trio.current_time())
+        ):
+            return False
+        self._note_end(cell, old.exit)
+        self._window.admit(trio.current_time())
+        try:
+            self._note_start(cell, cell.begin(old))
+        except (StartFailed, AlreadyStarted):
+            self._retry(cell)
+        else:
+            cell.restarts += 1
+        return True
 
     def _post(self, message: Ended | Retry) -> None:
         self.ctx._incarnation.post(message)  # noqa: SLF001 - ends with this incarnation
@@ -171,7 +208,7 @@ class Family(Actor[Any]):
         if isinstance(child, str):
             cell = self._cells.get(child)
         else:
-            cell = self._cells.get(child._cell.spec.id)  # noqa: SLF001
+            cell = self._cells.get(child._cell.id)  # noqa: SLF001
             if cell is not child._cell:  # noqa: SLF001
                 cell = None
         if cell is None:
@@ -180,21 +217,40 @@ class Family(Actor[Any]):
 
     def _forget(self, cell: Cell) -> None:
         cell.settle(final=True)
-        if self._cells.get(cell.spec.id) is cell:
-            del self._cells[cell.spec.id]
+        if self._cells.get(cell.id) is cell:
+            del self._cells[cell.id]
 
-    async def _add(self, spec: ChildSpec, context: contextvars.Context) -> Ref[Any] | None:
-        known = self._cells.get(spec.id)
-        if known is not None:
-            if known.state == "running":
-                raise AlreadyStarted(known.ref)
-            raise AlreadyPresent(f"{known.path} is {known.state}")
-        cell = self._new_cell(spec, context)
+    def start_now(self, request: StartChild) -> Any:
+        """Start a child on the asker's stack, or return :data:`PENDING` where that takes time.
+
+        Only while this supervisor waits for mail: nobody can tell the difference then.
+        """
+        spec = self._template or request.spec
+        if spec is None or not takes_over(spec.start):
+            return PENDING
+        cell = self._new_child(request.spec, request.args, request.context)
+        self._admit(cell)
+        try:
+            return self._note_start(cell, cell.begin())
+        except (StartFailed, AlreadyStarted):
+            self._forget(cell)
+            raise
+
+    async def _add(self, cell: Cell) -> Ref[Any] | None:
+        self._admit(cell)
         try:
             return await self._start(cell)
         except (StartFailed, AlreadyStarted):
             self._forget(cell)
             raise
+
+    def _admit(self, cell: Cell) -> None:
+        known = self._cells.get(cell.id)
+        if known is not None:
+            if known.state == "running":
+                raise AlreadyStarted(known.ref)
+            raise AlreadyPresent(f"{known.path} is {known.state}")
+        self._cells[cell.id] = cell
 
     async def _start(self, cell: Cell) -> Ref[Any] | None:
         """Start an incarnation, and wait until it is up; None if it ignored that.
@@ -205,7 +261,10 @@ class Family(Actor[Any]):
         """
         cell.call_off_retry()
         incarnation = cell.begin()
-        await incarnation.ready.wait()
+        await incarnation.until_ready()
+        return self._note_start(cell, incarnation)
+
+    def _note_start(self, cell: Cell, incarnation: Incarnation) -> Ref[Any] | None:
         if incarnation.ran:
             cell.state = "running"
             self.ctx.system.emit(ChildStarted(self.ctx.path, cell.offender()))
@@ -219,7 +278,7 @@ class Family(Actor[Any]):
             return None
         assert reason is not None  # noqa: S101 - it has ended
         self.ctx.system.emit(StartError(self.ctx.path, cell.offender(), reason))
-        failed = StartFailed(cell.spec.id, str(reason))
+        failed = StartFailed(cell.id, str(reason))
         raise failed from (reason.error if isinstance(reason, Crash) else None)
 
     # Ends.
@@ -228,31 +287,33 @@ class Family(Actor[Any]):
         cell, reason = incarnation.cell, incarnation.exit
         if cell.watched is not incarnation or reason is None:
             return  # it was stopped by us, and dealt with then
-        cell.watched = None
-        again = restarts(cell.spec.restart, reason)
-        if again or not isinstance(reason, Normal | ShutdownExit):
-            self.ctx.system.emit(ChildTerminated(self.ctx.path, cell.offender(), reason))
-        if again:
-            cell.state = "restarting"
-            cell.settle(final=False)
+        if self._note_end(cell, reason):
             if cell.spec.backoff is None:
                 await self._restart(cell)
             else:
-                self._retry(cell, cell.ran_for)
+                self._retry(cell)
             return
-        cell.state = "stopped"
-        cell.settle(final=True)
         if cell.spec.restart is Restart.TEMPORARY:
             self._forget(cell)
         if cell.spec.significant:
             self._miss_significant()
+
+    def _note_end(self, cell: Cell, reason: Exit) -> bool:
+        """Tell whom it concerns; return whether it is to be started again."""
+        cell.watched = None
+        again = restarts(cell.spec.restart, reason)
+        if again or not isinstance(reason, Normal | ShutdownExit):
+            self.ctx.system.emit(ChildTerminated(self.ctx.path, cell.offender(), reason))
+        cell.state = "restarting" if again else "stopped"
+        cell.settle(final=not again)
+        return again
 
     def _miss_significant(self) -> None:
         match self._flags.auto_shutdown:
             case AutoShutdown.NEVER:
                 return
             case AutoShutdown.ALL_SIGNIFICANT:
-                if any(c.spec.significant and c.state != "stopped" for c in self.cells):
+                if any(c.spec.significant and c.state != "stopped" for c in self._below()):
                     return
             case AutoShutdown.ANY_SIGNIFICANT:
                 pass
@@ -269,12 +330,12 @@ class Family(Actor[Any]):
         try:
             await self._start(cell)
         except (StartFailed, AlreadyStarted):
-            self._retry(cell, ran_for=0.0)
+            self._retry(cell)
             return False
         cell.restarts += 1
         return True
 
-    def _retry(self, cell: Cell, ran_for: float) -> None:
+    def _retry(self, cell: Cell) -> None:
         """Announce a retry.  It is a message, so that others get a turn between two of them."""
         cell.state = "restarting"
         cell.call_off_retry()
@@ -284,7 +345,6 @@ class Family(Actor[Any]):
             self._post(retry)
             return
         system = self.ctx.system
-        cell.attempt = backoff.next_attempt(cell.attempt, ran_for)
         due = trio.current_time() + backoff.delay(cell.attempt, system.rng)
         cell.attempt += 1
         cell.retry = system.timers.at(due, lambda _: self._post(retry))
@@ -299,23 +359,17 @@ class Family(Actor[Any]):
         self.ctx.system.emit(GaveUp(self.ctx.path, cell.offender(), reason or exit_))
         self.ctx.stop(exit_)
 
-    async def _wind_up(
-        self,
-        reason: Exit,  # noqa: ARG002 - children are stopped however it ended
-        *,
-        ran: bool,  # noqa: ARG002 - a start that failed leaves children too
-        killed: bool,  # noqa: ARG002 - then the first checkpoint says so
-    ) -> None:
-        try:
-            await self._stop_all()
-        except trio.Cancelled:
-            await kill_together(self.cells)  # noqa: ASYNC102 - shields itself, and has no limit
-            raise
-        finally:
-            for cell in self.cells:
-                cell.call_off_retry()
+    async def _wind_up(self, reason: Exit, *, ran: bool) -> None:  # noqa: ARG002
+        # However it ended, and also when it never got up: no child outlives its supervisor.
+        await self._stop_all()
+
+    async def _let_go(self) -> None:
+        await kill_together(self._below())
+        for cell in self._below():
+            cell.call_off_retry()
+            if cell.mailbox.open:
                 cell.settle(final=True)
 
 
 def _info(cell: Cell) -> ChildInfo:
-    return ChildInfo(cell.spec.id, cell.ref, cell.state, cell.spec.kind, cell.count)
+    return ChildInfo(cell.id, cell.ref, cell.state, cell.spec.kind, cell.count)

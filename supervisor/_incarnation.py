@@ -1,151 +1,214 @@
-"""One run of a child, from its start to the exit that its supervisor hears of."""
+"""One run of a child, from its start to the exit that its supervisor hears of.
+
+What is here holds for both lanes: how it is told to end, and how that end is judged and reported.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import Context as Variables
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
-from trio.lowlevel import Task, current_task
+from trio.lowlevel import Task, enable_ki_protection
 
 from ._actor import Actor
-from ._context import Context
-from ._deferred import Deferred, Reply
-from ._errors import ActorCrashed, ActorDead, NotSupported, StashFull
-from ._exits import Crash, Down, Exit, Killed, Normal, ShutdownExit
+from ._belongings import Belongings
+from ._deferred import Deferred
+from ._errors import NotSupported
+from ._exits import Crash, Down, Exit, Killed, Normal, ShutdownExit, collapse
+from ._links import break_links
 from ._mailbox import POISON, Note
-from ._monitor import Monitor
 from ._spec import Ignore, Shutdown
-from ._tasks import Tasks
 
 if TYPE_CHECKING:
     from ._cell import Cell
-    from ._ref import Ref
-    from ._timers import Timer
-
-BATCH: Final = 64
-"""Messages handled between two checkpoints."""
-
-_NOTHING: Final = object()
-"""No message is in hand."""
-_TAKEN: Final = object()
-"""The message in hand was deferred or stashed."""
+    from ._solo import Solo
 
 
-class Incarnation:
-    """Runs the actor, judges how it ended, and reports that exactly once."""
+class Incarnation(Belongings):
+    """Judges how one run of a child ended, and reports that exactly once."""
 
+    # There is one for every child: what not all of them need is made when it is needed.
     __slots__ = (
-        "_budget", "_ending", "_error", "_hand", "_hook_scope", "_leaving", "_mailbox", "_monitors",
-        "_open_asks", "_reads_inbox", "_scope", "_stash", "_tasks", "_timers", "_verdict", "actor",
-        "asked", "cell", "deadline", "ended", "exit", "ignored", "killed", "number", "ran", "ready",
+        "_error", "_interrupted", "_leaving", "_progress", "_scope",
+        "_verdict", "actor", "asked", "awaited", "deadline", "exit", "ignored", "number", "ran",
         "task",
     )  # fmt: skip
 
     def __init__(self, cell: Cell, number: int) -> None:
-        self.cell = cell
+        super().__init__(cell)
         self.number = number
         self.task: Task | None = None
-        self.ready = trio.Event()
-        """It has started, or ended without."""
-        self.ended = trio.Event()
         self.exit: Exit | None = None
         self.ran = False
+        """It has started."""
         self.ignored = False
         self.actor: Actor[Any] | None = None
-        self._mailbox = cell.mailbox
-        self._scope = trio.CancelScope()
-        self._hook_scope = trio.CancelScope()
         self.asked = False
         """It was told to stop."""
-        self.killed = False
         self.deadline = math.inf
         """By when its supervisor wants it to have stopped."""
-        self._ending = False
+        self.awaited = False
+        """Its supervisor waits for its end, and needs no notice of it."""
+        self._progress: trio.Event | None = None
+        """For who waits until it has started, or ended."""
+        self._scope: trio.CancelScope | None = None
+        self._interrupted = False
+        """What it awaits is cancelled, and will be if it is not awaited yet."""
         self._leaving = False
-        self._reads_inbox = False
         self._verdict: Exit | None = None
         self._error: BaseException | None = None
-        self._hand: Any = _NOTHING
-        self._budget = BATCH
-        self._open_asks: dict[Deferred, None] = {}
-        self._stash: list[Any] = []
-        self._timers: dict[Timer, None] = {}
-        self._monitors: list[Monitor] = []
-        self._tasks: Tasks | None = None
+
+    # Its start.
+
+    def begin(self, variables: Variables, predecessor: Incarnation | None) -> None:
+        """Start, in the context *variables*; in the task of *predecessor* if it left one."""
+        raise NotImplementedError
+
+    @enable_ki_protection
+    def _make_actor(self, variables: Variables) -> Actor[Any] | None:
+        """Make the actor.  Return None, and be at the end, where that fails."""
+        cell = self.cell
+        start = cast("Callable[..., Actor[Any]]", cell.spec.start)
+        try:
+            actor = variables.run(start, *cell.args, **cell.spec.kwargs)
+        except Exception as error:  # noqa: BLE001 - a supervisor judges it
+            self._report(Crash(collapse(error)))
+            return None
+        except (KeyboardInterrupt, SystemExit) as error:
+            cell.system.abort(error)
+            self._report(Crash(error))
+            return None
+        self.actor = actor
+        actor._incarnation = self  # noqa: SLF001
+        if starts_at_once(actor):
+            self.ran = True
+        return actor
+
+    async def _start(self, actor: Actor[Any]) -> bool:
+        """Run the start hook; return whether it is to receive messages."""
+        match await actor.started():
+            case None:
+                self._be_ready()
+                return True
+            case Ignore.IGNORE:
+                self.ignored = True
+                return False
+            case other:
+                raise TypeError(f"started() returned {other!r}, not None or IGNORE")
+
+    def _be_ready(self) -> None:
+        self.ran = True
+        self._tell_progress()
+
+    async def until_ready(self) -> None:
+        """Return when it has started, or ended without."""
+        while not self.ran and self.exit is None:
+            await self._wait_for_progress()
+
+    # Its end, as others want it.
 
     @property
-    def tasks(self) -> Tasks:
-        """The tasks beside its own."""
-        if self._tasks is None:
-            self._tasks = Tasks(self.cell.system.nursery, self._on_error)
-            if self.killed or self._ending:
-                self._tasks.cancel()
-        return self._tasks
+    def waits_for_mail(self) -> bool:
+        """It has nothing to do."""
+        return self.task is not None and self._mailbox.consumer is self.task
 
-    # Its life.
+    def stop(self) -> None:
+        """Stop after the message in hand."""
+        self.asked = True
+        self._mailbox.put_urgent(self._leave)
 
-    async def run(self) -> None:
-        """Be the incarnation: the body of its task."""
-        self.task = current_task()
-        error = await self._guard(self._scope, self._live)
+    def shut(self, deadline: float) -> None:
+        """Stop as the supervisor has it: until *deadline*, and interrupted if the spec says so."""
+        self.asked = True
+        self.deadline = min(self.deadline, deadline)
+        if self._ending and self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, deadline)
+        waited = self.waits_for_mail
+        self._mailbox.put_urgent(self._leave)
+        if not self.ran or (self.cell.spec.interrupt and not waited):
+            self._interrupt()
+
+    def kill(self) -> None:
+        """Cancel all of it, now."""
+        if self.exit is None:
+            self.killed = True
+            self._mailbox.put_urgent(self._leave)
+            self._interrupt()
+            if self._scope is not None:
+                self._scope.cancel()
+            self._cut_short()
+
+    def finish(self, reason: Exit) -> None:
+        """End after the message in hand, with *reason*."""
+        self._verdict = reason
+        self._mailbox.put_urgent(self._leave)
+
+    def on_peer_ended(self, down: Down, reason: Exit) -> None:
+        """End as *reason* says, because one it is linked to did; or hear of that."""
+        if self._is_trapped(down):
+            return
+        match reason:
+            case Normal():
+                pass
+            case Killed():
+                self.kill()
+            case ShutdownExit():
+                self.finish(reason)
+                if self.cell.spec.interrupt:
+                    self._interrupt()
+            case Crash(error):
+                self._on_error(error)
+
+    def _leave(self) -> None:
+        self._leaving = True
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        if self._scope is not None and not self._ending:  # a stop hook has its time
+            self._scope.cancel()
+
+    def _on_error(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            self.cell.system.abort(error)
+        if self._error is None:
+            self._error = collapse(error)
+        self._mailbox.put_urgent(self._leave)
+        self._interrupt()
+
+    # Its end, as it comes.
+
+    def _enter_scope(self) -> trio.CancelScope:
+        self._scope = scope = trio.CancelScope()
+        if self._interrupted:
+            scope.cancel()
+        return scope
+
+    def _caught(self, error: BaseException) -> BaseException:
+        """Note what the actor raised: anything but Cancelled, which is trio's own."""
+        if isinstance(error, Exception):
+            return collapse(error)
+        self.cell.system.abort(error)
+        return error
+
+    async def close(self, error: BaseException | None) -> None:
+        """Go from the end of its work to the report."""
+        reason = self._begin_end(error)
+        if self._has_to_wind_down:
+            reason = await self._wind_down(reason)
+        self._report(reason)
+
+    def _begin_end(self, error: BaseException | None) -> Exit:
+        """Let go of what an end hook has no use for."""
+        self._scope = None
         reason = self._judge(error)
         self._let_go_of_hand(reason)
         self._cancel_sources()
         self._ending = True
-        if self._tasks is not None:
-            await self._tasks.close()
-        if not self.killed and not isinstance(reason, Crash) and self._error is not None:
-            reason = Crash(self._error)
-        reason = await self._wind_up(reason)
-        if self._tasks is not None:
-            await self._tasks.close()  # what the stop hook started
-        self._let_go_of_asks(reason)
-        self._cancel_sources()
-        self._mailbox.urgent.clear()
-        self._mailbox.put_back(self._stash)
-        self.exit = reason
-        self.cell.ended(self, reason)
-        self.ready.set()
-        self.ended.set()
-
-    async def _live(self) -> None:
-        spec = self.cell.spec
-        context: Context[Any] = Context(self)
-        if not isinstance(spec.start, type):
-            self._ready()
-            await spec.start(context, *spec.args, **spec.kwargs)
-            return
-        self.actor = actor = spec.start(*spec.args, **spec.kwargs)
-        actor.ctx = context
-        match await actor.started():
-            case None:
-                self._ready()
-                await self._serve(actor.receive)
-            case Ignore.IGNORE:
-                self.ignored = True
-            case other:
-                raise TypeError(f"started() returned {other!r}, not None or IGNORE")
-
-    def _ready(self) -> None:
-        self.ran = True
-        self.ready.set()
-
-    async def _guard(
-        self, scope: trio.CancelScope, body: Callable[[], Awaitable[None]]
-    ) -> BaseException | None:
-        # The scope is inside the try: what a cancelled scope did not absorb is an error.
-        try:
-            with scope:
-                await body()
-        except Exception as error:  # noqa: BLE001 - a supervisor judges it
-            return collapse(error)
-        except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as error:
-            self.cell.system.abort(error)
-            return error
-        return None
+        return reason
 
     def _judge(self, error: BaseException | None) -> Exit:
         if self.killed:
@@ -158,17 +221,30 @@ class Incarnation:
             return self._verdict
         return ShutdownExit() if self.asked else Normal()
 
-    async def _wind_up(self, reason: Exit) -> Exit:
-        actor = self.actor
-        if actor is None:
-            return Killed() if self.killed else reason
-        scope = self._hook_scope
-        scope.deadline = min(scope.deadline, trio.current_time() + self._time_to_stop())
+    @property
+    def _has_to_wind_down(self) -> bool:
+        """Its end may take time."""
+        return self._tasks is not None or (self.actor is not None and has_end(self.actor))
 
-        async def body() -> None:
-            await actor._wind_up(reason, ran=self.ran, killed=self.killed)  # noqa: SLF001
+    async def _wind_down(self, reason: Exit) -> Exit:
+        if self._tasks is not None:
+            await self._tasks.close()
+        if not self.killed and not isinstance(reason, Crash) and self._error is not None:
+            reason = Crash(self._error)
+        if self.actor is not None:
+            reason = await self._run_hooks(self.actor, reason)
+        if self._tasks is not None:
+            await self._tasks.close()  # what the stop hook started
+        return Killed() if self.killed else reason
 
-        error = await self._guard(scope, body)
+    async def _run_hooks(self, actor: Actor[Any], reason: Exit) -> Exit:
+        deadline = min(self.deadline, trio.current_time() + self._time_to_stop())
+        self._scope = scope = trio.CancelScope(deadline=deadline)
+        error = None
+        if not self.killed:
+            hook = partial(actor._wind_up, reason, ran=self.ran)  # noqa: SLF001
+            error = await self._guard(scope, hook)
+        await actor._let_go()  # noqa: SLF001
         if self.killed or (scope.cancelled_caught and self.asked):
             return Killed()
         if error is None:
@@ -178,101 +254,59 @@ class Incarnation:
             return reason
         return Crash(error)
 
+    async def _guard(
+        self, scope: trio.CancelScope, body: Callable[[], Awaitable[object]]
+    ) -> BaseException | None:
+        # The scope is inside the try: what a cancelled scope did not absorb is an error.
+        try:
+            with scope:
+                await body()
+        except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001
+            return self._caught(error)
+        return None
+
     def _time_to_stop(self) -> float:
         shutdown = self.cell.spec.shutdown
         return 5.0 if isinstance(shutdown, Shutdown) else shutdown
 
-    def _let_go_of_hand(self, reason: Exit) -> None:
-        hand, self._hand = self._hand, _NOTHING
-        if type(hand) is Deferred:
-            hand.fail(self._gone(reason))
+    @enable_ki_protection
+    def _report(self, reason: Exit) -> None:
+        """Be at the end."""
+        self._let_go_of_asks(reason)
+        self._cancel_sources()
+        self._mailbox.urgent = None
+        if self._stash:
+            self._mailbox.put_back(self._stash)
+        self.exit = reason
+        if self._links:
+            down = Down(self.cell.ref, self.number, reason, final=False)
+            break_links(self, down, reason)
+        self.cell.ended(self, reason)
+        self._tell_progress()
 
-    def _let_go_of_asks(self, reason: Exit) -> None:
-        for ask in list(self._open_asks):
-            ask.fail(self._gone(reason))
+    async def until_ended(self) -> None:
+        """Return when nothing of it is left."""
+        while self.exit is None:
+            await self._wait_for_progress()
 
-    def _gone(self, reason: Exit) -> ActorDead | ActorCrashed:
-        path = self.cell.path
-        if not isinstance(reason, Crash):
-            return ActorDead(f"{path} ended before it answered: {reason}")
-        gone = ActorCrashed(f"{path}: {reason}")
-        gone.__cause__ = reason.error
-        return gone
+    async def _wait_for_progress(self) -> None:
+        if self._progress is None:
+            self._progress = trio.Event()
+        await self._progress.wait()
 
-    def _cancel_sources(self) -> None:
-        for timer in list(self._timers):
-            timer.cancel()
-        self._timers.clear()
-        for monitor in self._monitors:
-            monitor.cancel()
-        self._monitors.clear()
+    def _tell_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     # Messages.
 
-    async def _serve(self, receive: Callable[[Any], Any]) -> None:  # noqa: C901 - the hot path
-        mailbox = self._mailbox
-        queue = mailbox.queue
-        budget = BATCH
-        while True:
-            if mailbox.urgent and self._leaves():
-                return
-            if not queue or mailbox.suspended:
-                await mailbox.park()
-                budget = BATCH
-                continue
-            item = queue.popleft()
-            if mailbox.waiting:
-                mailbox.refill()
-            kind = type(item)
-            if kind is Deferred:
-                message = item.message
-            elif kind is Note:
-                if not self._is_ours(item):
-                    continue
-                message = item = item.message
-            else:
-                message = item
-            self._hand = item
-            result = receive(message)
-            if type(result) is CoroutineType:
-                result = await result
-            if type(self._hand) is Deferred:
-                _answer(self._hand, result)
-            self._hand = _NOTHING
-            budget -= 1
-            if not budget:
-                budget = BATCH
-                await trio.lowlevel.checkpoint()
-
-    async def next_message(self) -> Any:
-        """Return the next message for a function actor; StopAsyncIteration when it is to stop."""
-        self._reads_inbox = True
-        mailbox = self._mailbox
-        hand, self._hand = self._hand, _NOTHING
-        if type(hand) is Deferred:
-            hand.answer(None)
-        self._budget -= 1
-        if self._budget <= 0:
-            self._budget = BATCH
-            await trio.lowlevel.checkpoint()
-        while True:
-            if self._leaving or (mailbox.urgent and self._leaves()):
-                raise StopAsyncIteration
-            if not mailbox.queue or mailbox.suspended:
-                await mailbox.park()
-                self._budget = BATCH
-                continue
-            item = mailbox.queue.popleft()
-            if mailbox.waiting:
-                mailbox.refill()
-            if type(item) is Note:
-                if not self._is_ours(item):
-                    continue
-                item = item.message
-            self._hand = item
-            return item.message if type(item) is Deferred else item
+    def as_reader(self) -> Solo:
+        """See :attr:`Context.inbox`."""
+        raise NotSupported(f"{self.cell.path}: messages go to `receive`")
 
     def _leaves(self) -> bool:
+        """Make the urgent calls; return whether it ends now."""
         urgent = self._mailbox.urgent
         while urgent:
             urgent.pop(0)()
@@ -288,59 +322,6 @@ class Incarnation:
             return note.owner is self and not timer.cancelled
         return note.owner is self
 
-    # What its context offers.
-
-    def defer(self) -> Deferred:
-        """See :meth:`Context.defer`."""
-        hand = self._hand
-        if hand is _NOTHING:
-            raise RuntimeError("no message is in hand")
-        self._hand = _TAKEN
-        if type(hand) is not Deferred:
-            return Deferred(None, None, None)
-        hand.park(self._open_asks)
-        return hand
-
-    def stash(self) -> None:
-        """See :meth:`Context.stash`."""
-        if self._hand is _NOTHING or self._hand is _TAKEN:
-            raise RuntimeError("no message is in hand")
-        if len(self._stash) >= self._mailbox.capacity:
-            raise StashFull(self.cell.path)
-        self._stash.append(self._hand)
-        self._hand = _TAKEN
-
-    def unstash_all(self) -> None:
-        """See :meth:`Context.unstash_all`."""
-        self._mailbox.put_back(self._stash)
-        self._stash.clear()
-
-    def start_timer(self, delay: float, message: object, *, period: float | None) -> Timer:
-        """Put *message* in the mailbox in *delay* seconds."""
-
-        def deliver(timer: Timer) -> None:
-            if period is None:
-                self._timers.pop(timer, None)
-            if not timer.queued:
-                timer.queued = True
-                self._mailbox.put_note(Note(self, message, timer))
-
-        deadline = trio.current_time() + delay
-        timer = self.cell.system.timers.at(deadline, deliver, period=period)
-        self._timers[timer] = None
-        return timer
-
-    def start_monitor(self, ref: Ref[Any], make_message: Callable[[Down], object]) -> Monitor:
-        """See :meth:`Context.monitor`."""
-
-        def deliver(down: Down) -> None:
-            self.post(make_message(down))
-
-        monitor = Monitor(ref._cell, deliver)  # noqa: SLF001
-        self._monitors.append(monitor)
-        monitor.start()
-        return monitor
-
     def post(self, message: object) -> None:
         """Put *message* in the mailbox for this incarnation only, full or not."""
         if self.exit is None:
@@ -348,7 +329,7 @@ class Incarnation:
 
     def ask_state(self, ask: Deferred) -> None:
         """Answer *ask* with the actor's state before the next message."""
-        ask.park(self._open_asks)
+        ask.park(self._asks())
 
         def answer() -> None:
             if self.actor is None:
@@ -358,64 +339,14 @@ class Incarnation:
 
         self._mailbox.put_urgent(answer)
 
-    # Its end.
 
-    def stop(self) -> None:
-        """Stop after the message in hand.
-
-        A function that has never read its inbox has none in hand, and is cancelled.
-        """
-        self.asked = True
-        self._mailbox.put_urgent(self._leave)
-        if self.ran and self.actor is None and not self._reads_inbox and self.cell.spec.interrupt:
-            self._scope.cancel()
-
-    def shut(self, deadline: float) -> None:
-        """Stop as the supervisor has it: until *deadline*, and interrupted if the spec says so."""
-        self.asked = True
-        self.deadline = min(self.deadline, deadline)
-        self._hook_scope.deadline = min(self._hook_scope.deadline, deadline)
-        waits_for_mail = self.task is not None and self._mailbox.parked is self.task
-        self._mailbox.put_urgent(self._leave)
-        if not self.ran or (self.cell.spec.interrupt and not waits_for_mail):
-            self._scope.cancel()
-
-    def kill(self) -> None:
-        """Cancel all of it, now."""
-        if self.exit is None:
-            self.killed = True
-            self._scope.cancel()
-            self._hook_scope.cancel()
-            if self._tasks is not None:
-                self._tasks.cancel()
-
-    def finish(self, reason: Exit) -> None:
-        """End after the message in hand, with *reason*."""
-        self._verdict = reason
-        self._mailbox.put_urgent(self._leave)
-
-    def _leave(self) -> None:
-        self._leaving = True
-
-    def _on_error(self, error: BaseException) -> None:
-        if not isinstance(error, Exception):
-            self.cell.system.abort(error)
-        if self._error is None:
-            self._error = collapse(error)
-        self._scope.cancel()
+def starts_at_once(actor: Actor[Any] | type[Actor[Any]]) -> bool:
+    """Whether there is no start hook to wait for."""
+    kind = actor if isinstance(actor, type) else type(actor)
+    return kind.started is Actor.started
 
 
-def _answer(ask: Deferred, result: object) -> None:
-    if type(result) is not Reply:
-        ask.answer(result)
-    elif result.error is None:
-        ask.answer(result.value)
-    else:
-        ask.fail(result.error)
-
-
-def collapse(error: BaseException) -> BaseException:
-    """Peel groups of one: their depth says how many nurseries were crossed, and no more."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+def has_end(actor: Actor[Any]) -> bool:
+    """Whether there is a stop hook, of a user or of ours."""
+    kind = type(actor)
+    return kind.stopped is not Actor.stopped or kind._wind_up is not Actor._wind_up  # noqa: SLF001

@@ -28,13 +28,13 @@ class Monitor:
         """Begin; where the target is dead already, it calls back before this returns."""
         down = self._cell.down_if_dead()
         if down is None:
-            self._cell.monitors[self] = None
+            self._cell.add_monitor(self)
         else:
             self._deliver(down)
 
     def cancel(self) -> None:
         """Call back no more."""
-        self._cell.monitors.pop(self, None)
+        self._cell.drop_monitor(self)
 
     def notify(self, down: Down) -> None:
         """Call back; the cell has let go of this monitor."""

@@ -85,11 +85,18 @@ class Window:
 
     def admit(self, now: float) -> bool:
         """Count a restart attempt at *now*; False when it is one too many."""
-        stamps = self._stamps
-        while stamps and stamps[0] < now - self.intensity.period:
-            stamps.popleft()
-        stamps.append(now)
-        return len(stamps) <= self.intensity.restarts
+        self._forget_before(now - self.intensity.period)
+        self._stamps.append(now)
+        return len(self._stamps) <= self.intensity.restarts
+
+    def has_room(self, now: float) -> bool:
+        """Whether :meth:`admit` would say yes."""
+        self._forget_before(now - self.intensity.period)
+        return len(self._stamps) < self.intensity.restarts
+
+    def _forget_before(self, then: float) -> None:
+        while self._stamps and self._stamps[0] < then:
+            self._stamps.popleft()
 
 
 @attrs.frozen

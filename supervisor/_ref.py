@@ -6,11 +6,19 @@ import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
-from trio.lowlevel import checkpoint_if_cancelled, current_task, wait_task_rescheduled
+from trio.lowlevel import (
+    Task,
+    cancel_shielded_checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    wait_task_rescheduled,
+)
 
 from ._deferred import Deferred
 from ._errors import ActorDead
+from ._mailbox import PENDING
 from ._monitor import DownWaiter
+from ._tracing import Tracer
 
 if TYPE_CHECKING:
     from ._cell import Cell
@@ -81,10 +89,26 @@ class Ref(Generic[M_contra]):
             DeadlockError: an actor asks itself.
         """
         await checkpoint_if_cancelled()
-        task = current_task()
-        self._cell.check_ask(task)
-        ask = Deferred(message, task, self)
-        self._mailbox.put_ask(ask)
+        mailbox = self._mailbox
+        consumer = mailbox.consumer
+        if consumer is not None and type(consumer) is not Task and not mailbox.suspended:
+            answer = consumer.ask_now(message)
+            put_off = consumer.take_put_off() if answer is PENDING else None
+            if consumer.owes_checkpoint():
+                await cancel_shielded_checkpoint()
+            if put_off is None:
+                return answer
+            ask = put_off
+            early = ask.land()
+            if early is not None:
+                return early.unwrap()
+        else:
+            task = current_task()
+            self._cell.check_ask(task)
+            ask = Deferred(message, task, self)
+            mailbox.put_ask(ask)
+        if timeout is None or timeout == math.inf:
+            return await wait_task_rescheduled(ask.give_up)
         return await self._answer(ask, timeout)
 
     async def get_state(self, timeout: float | None = 5.0) -> Any:  # noqa: ASYNC109
@@ -129,10 +153,23 @@ class Ref(Generic[M_contra]):
     def suspend(self) -> None:
         """Handle no messages after the one in hand until :meth:`resume` or a restart."""
         self._mailbox.suspended = True
+        self._look_again()
 
     def resume(self) -> None:
         """Handle messages again."""
         self._mailbox.resume()
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Call *tracer* before each message is handled; None ends that.
+
+        It is called in the loop, also by the incarnations to come.
+        """
+        self._mailbox.tracer = tracer
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._cell.incarnation is not None:
+            self._mailbox.put_urgent(_nothing)
 
     async def _answer(self, ask: Deferred, timeout: float | None) -> Any:  # noqa: ASYNC109
         if timeout is None or timeout == math.inf:
@@ -143,3 +180,7 @@ class Ref(Generic[M_contra]):
             return await wait_task_rescheduled(ask.give_up)
         finally:
             bucket.discard(ask)
+
+
+def _nothing() -> None:
+    """Have the consumer look at what may have changed."""

@@ -26,13 +26,14 @@ async def stop_together(cells: Iterable[Cell]) -> None:
     for cell in cells:
         cell.call_off_retry()
         if cell.watched is not None:
+            cell.watched.awaited = True
             _ask_to_stop(cell.watched)
             incarnations.append(cell.watched)
     incarnations.sort(key=lambda incarnation: incarnation.deadline)
     for incarnation in incarnations:
-        if incarnation.exit is None:
+        if incarnation.exit is None and not incarnation.killed:
             with trio.move_on_at(incarnation.deadline):
-                await incarnation.ended.wait()
+                await incarnation.until_ended()
         incarnation.kill()
     for incarnation in incarnations:
         await _until_dead(incarnation)
@@ -40,15 +41,15 @@ async def stop_together(cells: Iterable[Cell]) -> None:
 
 
 async def kill_together(cells: Iterable[Cell]) -> None:
-    """Cancel all *cells*, and wait for them whatever happens."""
+    """Cancel all *cells* that are left, and wait for them."""
     incarnations = [cell.watched for cell in cells if cell.watched is not None]
     for incarnation in incarnations:
+        incarnation.awaited = True
         incarnation.kill()
-    with trio.CancelScope(shield=True):
-        for incarnation in incarnations:
-            await _until_dead(incarnation)
-            incarnation.cell.watched = None
-            incarnation.cell.state = "stopped"
+    for incarnation in incarnations:
+        await _until_dead(incarnation)
+        incarnation.cell.watched = None
+        incarnation.cell.state = "stopped"
 
 
 def _ask_to_stop(incarnation: Incarnation) -> None:
@@ -63,14 +64,22 @@ def _ask_to_stop(incarnation: Incarnation) -> None:
 
 async def _until_dead(incarnation: Incarnation) -> None:
     cell = incarnation.cell
-    if cell.spec.kind == "worker":  # a supervisor takes as long as its children
-        for _ in range(PASSES_TO_DIE):
-            if incarnation.exit is not None:
-                return
-            await trio.lowlevel.checkpoint()
-        supervisor = "" if cell.parent is None else cell.parent.path
-        cell.system.emit(Unkillable(supervisor, cell.offender()))
-    await incarnation.ended.wait()
+    # The levels below end one after the other.
+    for _ in range(PASSES_TO_DIE * _levels(incarnation)):
+        if incarnation.exit is not None:
+            return
+        await trio.lowlevel.checkpoint()
+    supervisor = "" if cell.parent is None else cell.parent.path
+    cell.system.emit(Unkillable(supervisor, cell.offender()))
+    await incarnation.until_ended()
+
+
+def _levels(incarnation: Incarnation | None) -> int:
+    """How high the tree is that has *incarnation* at its top."""
+    if incarnation is None or incarnation.actor is None:
+        return 1
+    below = incarnation.actor._below()  # noqa: SLF001
+    return 1 + max((_levels(cell.incarnation) for cell in below), default=0)
 
 
 def _settle(incarnation: Incarnation) -> None:

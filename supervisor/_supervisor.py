@@ -65,28 +65,36 @@ class Supervisor(Family):
     async def started(self) -> object:
         """Start the children; if one fails, the ones before are stopped and it is raised."""
         for spec in self._specs:
-            cell = self._new_cell(spec, contextvars.copy_context())
+            cell = self._cells[spec.id] = self._cell_of(spec, contextvars.copy_context())
             try:
                 await self._start(cell)
             except AlreadyStarted as taken:
                 raise StartFailed(spec.id, str(taken)) from taken
         return None
 
-    def _complete(self, spec: ChildSpec | None, args: tuple[Any, ...]) -> ChildSpec:
+    def _new_child(
+        self, spec: ChildSpec | None, args: tuple[Any, ...], context: contextvars.Context
+    ) -> Cell:
         if spec is None:
             raise BadSpec("spec", args, "one ChildSpec")
         check_specs((spec,), self._flags.auto_shutdown)
-        return spec
+        return self._cell_of(spec, context)
 
     async def _terminate(self, child: str | Ref[Any]) -> None:
         cell = self._find(child)
+        was_restarting = cell.state == "restarting"
         await self._stop_one(cell)
-        # Siblings that were waiting for this child's restart to succeed wait no longer.
-        for other in self.cells:
-            if other.state == "stopped":
-                other.settle(final=True)
+        cell.settle(final=True)
+        if was_restarting:
+            self._let_group_go()
         if cell.spec.restart is Restart.TEMPORARY:
             self._forget(cell)
+
+    def _let_group_go(self) -> None:
+        """Let go of those that were waiting for the restart of a sibling to succeed."""
+        for cell in self._below():
+            if cell.state == "stopped":
+                cell.settle(final=True)
 
     async def _start_again(self, child: str | Ref[Any]) -> Ref[Any] | None:
         cell = self._find_stopped(child)
@@ -110,7 +118,7 @@ class Supervisor(Family):
                 return cell
 
     def _counts(self) -> ChildCounts:
-        cells = list(self.cells)
+        cells = list(self._below())
         supervisors = sum(cell.spec.kind == "supervisor" for cell in cells)
         active = sum(cell.incarnation is not None for cell in cells)
         return ChildCounts(len(cells), active, supervisors, len(cells) - supervisors)
@@ -136,7 +144,7 @@ class Supervisor(Family):
                 return
 
     def _group(self, cell: Cell) -> list[Cell]:
-        cells = list(self.cells)
+        cells = list(self._below())
         match self._flags.strategy:
             case Strategy.ONE_FOR_ONE:
                 return [cell]
@@ -145,12 +153,15 @@ class Supervisor(Family):
             case Strategy.REST_FOR_ONE:
                 return cells[cells.index(cell) :]
 
+    def _restarts_alone(self) -> bool:
+        return self._flags.strategy is Strategy.ONE_FOR_ONE
+
     async def _stop_one(self, cell: Cell) -> None:
         await stop_together([cell])
         cell.state = "stopped"
 
     async def _stop_all(self) -> None:
-        for cell in reversed(list(self.cells)):
+        for cell in reversed(list(self._below())):
             await self._stop_one(cell)
             cell.settle(final=True)
 
@@ -158,7 +169,7 @@ class Supervisor(Family):
         given = change.specs or ()
         check_specs(given, AutoShutdown.ANY_SIGNIFICANT)  # alone: are the ids unique?
         flags = _changed(self._flags, change)
-        merged = {cell.spec.id: cell.spec for cell in self.cells} | {s.id: s for s in given}
+        merged = {cell.spec.id: cell.spec for cell in self._below()} | {s.id: s for s in given}
         check_specs(tuple(merged.values()), flags.auto_shutdown)
         for spec in given:
             known = self._cells.get(spec.id)
@@ -169,7 +180,7 @@ class Supervisor(Family):
         for spec in given:
             known = self._cells.get(spec.id)
             if known is None:
-                self._new_cell(spec, contextvars.copy_context())
+                self._cells[spec.id] = self._cell_of(spec, contextvars.copy_context())
             else:
                 known.change(spec)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import Any, cast
 
 import trio
@@ -16,10 +16,11 @@ from ._cell import Cell
 from ._dead_letters import DeadLetters
 from ._errors import ActorDead, ActorError, NameTaken, SupervisorGaveUp
 from ._events import LOG, Event, log_event
-from ._exits import Crash, Exit, ShutdownExit
-from ._incarnation import Incarnation, collapse
+from ._exits import Crash, Exit, ShutdownExit, collapse
+from ._incarnation import Incarnation
 from ._policy import Intensity, Strategy
 from ._ref import Ref
+from ._shared import Dispatcher
 from ._supervisor import Supervisor
 from ._timers import Timers
 from ._tree import TreeNode, tree_of
@@ -31,27 +32,34 @@ class System:
     def __init__(
         self,
         name: str,
-        nursery: trio.Nursery,
+        grace: float,
         on_event: Callable[[Event], None],
         rng: random.Random,
     ) -> None:
         self.name = name
-        self.nursery = nursery
-        """For the runtime: actors start tasks by their context."""
         self.timers = Timers()
+        self.dispatcher = Dispatcher()
         self.rng = rng
         self.dead_letters = DeadLetters()
+        self.nursery: trio.Nursery
+        """For the runtime: actors start tasks by their context."""
         self.failure: BaseException | None = None
         """Why the system ends, if not because its block was left."""
-        self.closing = False
-        """The root has been told to stop."""
         self.on_abort: Callable[[], None] = lambda: None
-        self.done = trio.Event()
+        self._grace = grace
         self._on_event = on_event
         self._names: dict[str, Ref[Any]] = {}
         self._names_of: dict[Ref[Any], set[str]] = {}
         self._root: Cell
-        self._root_run: Incarnation
+        self.up = trio.Event()
+        """The root runs."""
+        self.done = trio.Event()
+        """The last actor has ended."""
+        self._left = trio.Event()
+        self._leaving = False
+        self._hurried = False
+        self._patience = trio.CancelScope()
+        self._watching = trio.CancelScope()
 
     @property
     def root(self) -> SupervisorRef:
@@ -100,36 +108,54 @@ class System:
 
     # Its life.
 
-    async def start(self, intensity: Intensity, strategy: Strategy) -> None:
-        """Start the root."""
-        self.nursery.start_soon(self.timers.run, name=f"{self.name}: timers")
-        spec = Supervisor.spec(self.name, strategy=strategy, intensity=intensity)
-        self._root = Cell(self, None, spec, contextvars.copy_context(), self._root_ended)
-        incarnation = self._root.begin()
-        await incarnation.ready.wait()
-        self._root.state = "running"
-        self._root_run = incarnation
+    async def host(self, intensity: Intensity, strategy: Strategy) -> None:
+        """Be the host of all actors, until :meth:`leave` and the end of the last one."""
+        # What cancels the block does not reach the actors, so that they can be stopped in order.
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                nursery.start_soon(self.timers.run, name=f"{self.name}: timers")
+                nursery.start_soon(self.dispatcher.run, name=f"{self.name}: shared lane")
+                spec = Supervisor.spec(self.name, strategy=strategy, intensity=intensity)
+                self._root = Cell(self, None, spec, copy_context(), self._root_ended)
+                root = self._root.begin()
+                await root.until_ready()
+                self._root.state = "running"
+                self.up.set()
+                await self._left.wait()
+                await self._stop(root)
+                self.done.set()
+                nursery.cancel_scope.cancel()
+        self._watching.cancel()
 
-    async def stop(self, grace: float) -> None:
-        """Stop the tree, in its order; when that is cancelled, kill it *grace* seconds later."""
-        run = self._root_run
-        self.closing = True
-        if run.exit is None:
-            run.shut(math.inf)
+    async def watch(self) -> None:
+        """Note when the block is cancelled."""
         try:
-            await run.ended.wait()
-        except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                with trio.move_on_after(grace):
-                    await run.ended.wait()
-                run.kill()
-                await run.ended.wait()
-            raise
+            with self._watching:
+                await trio.sleep_forever()
+        finally:
+            self._hurried = True
+            self._patience.deadline = trio.current_time() + self._grace
+
+    def leave(self) -> None:
+        """Stop the tree."""
+        self._leaving = True
+        self._left.set()
+
+    async def _stop(self, root: Incarnation) -> None:
+        if root.exit is None:
+            root.shut(math.inf)
+        if self._hurried:
+            self._patience.deadline = trio.current_time() + self._grace
+        with self._patience:
+            await root.until_ended()
+        root.kill()
+        await root.until_ended()
 
     def _root_ended(self, incarnation: Incarnation) -> None:
         self._root.state = "stopped"
         self._root.settle(final=True)
-        if not self.closing:
+        if not self._leaving:
             self.abort(_as_error(self._root, incarnation.exit))
 
 
@@ -159,54 +185,32 @@ async def open_system(  # noqa: PLR0913 - all but the name are optional
     Raises:
         SupervisorGaveUp: the root gave up, from the last crash.  The block is cancelled then.
     """
-    system: System | None = None
     error: BaseException | None = None
+    system = System(name, grace, on_event, rng or random.Random())  # noqa: S311 - only jitter
     try:
         async with trio.open_nursery() as block:
-            system = await block.start(_host, name, on_event, rng or random.Random())  # noqa: S311
+            block.start_soon(system.host, intensity, strategy)
+            block.start_soon(system.watch)
             system.on_abort = block.cancel_scope.cancel
-            await system.start(intensity, strategy)
             try:
+                # Not `start`: what it starts must not be shielded until it has started.
+                await system.up.wait()
                 yield system
             finally:
-                try:
-                    await system.stop(grace)  # noqa: ASYNC102 - shields itself when it must
-                finally:
-                    system.done.set()
-    except BaseException as caught:  # noqa: BLE001, ASYNC103 - raised below
-        error = _unwrapped(caught)
-    failure = None if system is None else system.failure
+                system.leave()
+    except (BaseExceptionGroup, ActorError) as caught:
+        # The nursery puts what the block raised into a group; ours never adds a second error.
+        error = caught
+        if isinstance(caught, BaseExceptionGroup) and len(caught.exceptions) == 1:
+            error = caught.exceptions[0]
     # A block that met a dead actor because of the failure has nothing better to tell.
-    if failure is not None and (error is None or isinstance(error, ActorError)):
-        error = failure
+    if error is None or (system.failure is not None and isinstance(error, ActorError)):
+        error = system.failure
     if error is not None:
         try:
             raise error
         finally:
-            del error, failure
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    # The nursery puts what the block raised into a group; ours never adds a second error.
-    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return error.exceptions[0]
-    return error
-
-
-async def _host(
-    name: str,
-    on_event: Callable[[Event], None],
-    rng: random.Random,
-    *,
-    task_status: trio.TaskStatus[System],
-) -> None:
-    # Actors are shielded from whatever cancels the block, so that they can be stopped in order.
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as nursery:
-            system = System(name, nursery, on_event, rng)
-            task_status.started(system)
-            await system.done.wait()
-            nursery.cancel_scope.cancel()
+            del error  # or it would hold its own traceback
 
 
 def _as_error(root: Cell, reason: Exit | None) -> BaseException:

@@ -9,7 +9,6 @@ import trio
 
 from ._cell import Cell
 from ._exits import Crash
-from ._family import Family
 
 
 @attrs.frozen
@@ -35,11 +34,11 @@ def tree_of(cell: Cell) -> TreeNode:
     """Draw *cell* and what is below."""
     incarnation = cell.incarnation
     actor = None if incarnation is None else incarnation.actor
-    below = actor.cells if isinstance(actor, Family) else ()
+    below = () if actor is None else actor._below()  # noqa: SLF001
     last = cell.last_exit
     return TreeNode(
         path=cell.path,
-        id=cell.spec.id,
+        id=cell.id,
         kind=cell.spec.kind,
         state=cell.state,
         mailbox=cell.mailbox.depth,

@@ -47,8 +47,9 @@ async def _play(home: Path, config: Config, console: Console) -> list[str]:
             with trio.move_on_after(DEADLINE_S), open_view(console, mc, project_id) as view:
                 await _watch(mc, project_id, changes, view)
         _tell_the_end(mc, project_id, home, console)
+        problems = complaints(mc, project_id)
         nursery.cancel_scope.cancel()
-        return complaints(mc, project_id)
+    return problems
 
 
 async def _watch(mc: MissionControl, project_id: str, changes: Subscription, view: View) -> None:

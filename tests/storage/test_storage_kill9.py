@@ -47,7 +47,7 @@ trio.run(main)
 
 def _killed_after(path: Path, acknowledged: int, seed: int) -> list[str]:
     """Let a child write until it has acknowledged so many, kill it, return all it said."""
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"}
     with subprocess.Popen(
         [sys.executable, "-c", WRITE_FOR_EVER, path, str(seed)],
         stdout=subprocess.PIPE,

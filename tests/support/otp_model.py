@@ -60,19 +60,21 @@ class World:
     def happen(self, supervisor: str, acts: Sequence[Act], turns: Sequence[bool]) -> None:
         """Let children of one supervisor end, and calls reach it, in this order.
 
-        *turns* tells after which acts the supervisor gets its turn; it has one at the end.
+        *turns* tells after which acts the supervisor handles one message already.
         """
         target = next(p for p in self.supervisors() if p.child.plan.id == supervisor)
         for act, turn in zip(acts, turns, strict=True):
             match act:
+                case Call() if target.reason is not None:
+                    self.answers[act.number] = "ActorDead"
                 case Call():
                     target.inbox.append(act)
                 case child_id, how:
-                    process = target.children[child_id].process
-                    assert process is not None
-                    self._end(process, how)
-            if turn:
-                self._run()
+                    child = target.children.get(child_id)
+                    if child and child.process and child.process.reason is None:
+                        self._end(child.process, how)
+            if turn and target.reason is None and target.inbox:
+                self._handle_next(target)
         self._run()
 
     def wait(self, seconds: float) -> None:
@@ -193,17 +195,20 @@ class World:
 
     def _run(self) -> None:
         while (busy := next((p for p in self.supervisors() if p.inbox), None)) is not None:
-            match busy.inbox.popleft():
-                case Ended(process) if process.child.process is process:
-                    self._judge(busy, process)
-                case Retry() as retry if self._counts(retry):
-                    self._restart(busy, retry.child)
-                case Call() as call:
-                    self.answers[call.number] = self._answer(busy, call)
-                case _:
-                    pass  # it was dealt with when the child was stopped
-            if busy.leaving:
-                self._end(busy, "shutdown")
+            self._handle_next(busy)
+
+    def _handle_next(self, sup: Process) -> None:
+        match sup.inbox.popleft():
+            case Ended(process) if process.child.process is process:
+                self._judge(sup, process)
+            case Retry() as retry if self._counts(retry):
+                self._restart(sup, retry.child)
+            case Call() as call:
+                self.answers[call.number] = self._answer(sup, call)
+            case _:
+                pass  # it was dealt with when the child was stopped
+        if sup.leaving:
+            self._end(sup, "shutdown")
 
     def _counts(self, retry: Retry) -> bool:
         return retry.child.state == "restarting" and retry.child.ticket == retry.ticket
