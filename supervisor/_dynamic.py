@@ -135,7 +135,7 @@ class DynamicSupervisor(Family):
         specs = len(cells) if self._template is None else 1
         return ChildCounts(specs, active, supervisors, len(cells) - supervisors)
 
-    def _after_ignore(self, cell: Cell) -> None:
+    def _retire(self, cell: Cell) -> None:
         self._forget(cell)
 
     async def _restart_group(self, cell: Cell) -> None:

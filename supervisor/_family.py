@@ -39,7 +39,7 @@ from ._exits import Crash, Exit, Normal, ShutdownExit
 from ._flags import Flags
 from ._incarnation import Incarnation
 from ._mailbox import PENDING
-from ._policy import AutoShutdown, Restart, Window, restarts
+from ._policy import AutoShutdown, Window, restarts
 from ._ref import Ref
 from ._solo import takes_over
 from ._spec import ChildSpec
@@ -159,7 +159,8 @@ class Family(Actor[Any]):
     async def _stop_all(self) -> None:
         raise NotImplementedError
 
-    def _after_ignore(self, cell: Cell) -> None:
+    def _retire(self, cell: Cell) -> None:
+        """Keep or forget a child that ended for good by itself, or was not needed."""
         raise NotImplementedError
 
     # Children.
@@ -274,7 +275,7 @@ class Family(Actor[Any]):
         reason = cell.last_exit
         if incarnation.ignored and isinstance(reason, Normal):
             cell.settle(final=True)
-            self._after_ignore(cell)
+            self._retire(cell)
             return None
         assert reason is not None  # noqa: S101 - it has ended
         self.ctx.system.emit(StartError(self.ctx.path, cell.offender(), reason))
@@ -293,8 +294,7 @@ class Family(Actor[Any]):
             else:
                 self._retry(cell)
             return
-        if cell.spec.restart is Restart.TEMPORARY:
-            self._forget(cell)
+        self._retire(cell)
         if cell.spec.significant:
             self._miss_significant()
 

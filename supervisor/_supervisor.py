@@ -123,7 +123,7 @@ class Supervisor(Family):
         active = sum(cell.incarnation is not None for cell in cells)
         return ChildCounts(len(cells), active, supervisors, len(cells) - supervisors)
 
-    def _after_ignore(self, cell: Cell) -> None:
+    def _retire(self, cell: Cell) -> None:
         if cell.spec.restart is Restart.TEMPORARY:
             self._forget(cell)
 

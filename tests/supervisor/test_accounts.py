@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from mission_control.supervisor import BadSpec, DynamicSupervisor, Intensity, Restart, Strategy
+from mission_control.supervisor import (
+    BadSpec,
+    DynamicSupervisor,
+    Exit,
+    Intensity,
+    Normal,
+    Restart,
+    ShutdownExit,
+    Strategy,
+)
 
 from .stage import CrashNow, Finish, Stage, settle
 
@@ -98,3 +107,15 @@ async def test_s63_the_end_of_a_child_does_not_look_at_the_others(stage: Stage, 
             return CountedId.looks
 
     assert await looks(100) < 30
+
+
+@pytest.mark.parametrize("how", [Normal(), ShutdownExit("done")])
+async def test_s33_a_dynamic_transient_child_that_ends_well_is_forgotten(
+    stage: Stage, how: Exit
+) -> None:
+    async with stage.watch(stage.dynamic(restart=Restart.TRANSIENT)) as family:
+        ref = await family.ref.start_child()
+        ref.tell(Finish(how))
+        await settle()
+        assert await family.kids() == []
+        assert await family.counts() == (1, 0, 0, 0)
