@@ -20,6 +20,7 @@ PULSE_VARIABLE = "MISSION_CONTROL_PULSE_ID"
 
 POLL_S = 0.02
 STRAY_ROUNDS = 100
+QUIET_ROUNDS = 5
 
 _PROC = Path("/proc")
 
@@ -86,16 +87,24 @@ async def end_group(group: int, grace_s: float) -> None:
 async def end_strays(pulse_id: str) -> int:
     """End what is left of an attempt, whatever it begets meanwhile; return how many that were.
 
-    Gives up after a hundred rounds: what breeds faster than it can be ended needs a person.
+    What changes its number more than some fifty times a second may slip through: the kernel would
+    have to help (a cgroup, or a subreaper).
     """
+    return await trio.to_thread.run_sync(_end_strays, pulse_id)
+
+
+def _end_strays(pulse_id: str) -> int:
     ended: set[int] = set()
+    quiet = 0
     for _ in range(STRAY_ROUNDS):
-        found = set(await trio.to_thread.run_sync(lambda: list(strays(pulse_id))))
-        if not found:
-            break
-        ended |= found
-        for pid in found:
+        quiet += 1
+        for pid in strays(pulse_id):  # each as soon as it is found: it may be about to fork
             _end_with_its_group(pid)
+            ended.add(pid)
+            quiet = 0
+        # One look can miss a process that forks meanwhile, so where there was one, look again.
+        if quiet and (not ended or quiet >= QUIET_ROUNDS):
+            break
     return len(ended)
 
 

@@ -168,16 +168,18 @@ async def test_a_sidecar_killed_while_it_puts_an_agent_away_leaves_its_run_to_th
 
 
 FLEES = """
-import os, time
+import os, sys, time
+lives = os.open(sys.argv[1], os.O_WRONLY)  # open for as long as any of them lives
 ready, told = os.pipe()
 if os.fork():
     os.read(ready, 1)
     os._exit(0)
 os.setsid()
+os.write(lives, str(os.getpgrp()).encode())
 os.write(told, b"x")
 end = time.monotonic() + 20  # whatever becomes of the test
 while time.monotonic() < end:
-    time.sleep(0.002)
+    time.sleep(0.02)
     if os.fork():
         os._exit(0)
 """
@@ -185,16 +187,27 @@ while time.monotonic() < end:
 
 @pytest.mark.slow
 async def test_a_process_that_fled_its_group_and_changes_its_number_ends_with_its_attempt(
-    home: Path,
+    home: Path, tmp_path: Path
 ) -> None:
-    async with mission_control.open(home, LOCAL) as mc:
-        await mc.call("mission.project.init", project_name="P")
-        who = {"soul": "shuri", "project_id": "p", "command": [sys.executable, "-c", FLEES]}
-        await mc.call("mission.agent.create", **who)
-        task_id = await task(mc)
-        await until(mc, lambda: any(p.ended_at for p in mc.mission.reads.pulses_of_task(task_id)))
-        assert workers(home) == {}
-        assert mc.mission.reads.pulses_of_task(task_id)[0].outcome == "succeeded"
+    os.mkfifo(tmp_path / "lives")
+    lives = os.open(tmp_path / "lives", os.O_RDONLY | os.O_NONBLOCK)
+    group = 0
+    try:
+        async with mission_control.open(home, LOCAL) as mc:
+            await mc.call("mission.project.init", project_name="P")
+            flees = [sys.executable, "-c", FLEES, str(tmp_path / "lives")]
+            await mc.call("mission.agent.create", soul="shuri", project_id="p", command=flees)
+            task_id = await task(mc)
+            reads = mc.mission.reads
+            await until(mc, lambda: any(p.ended_at for p in reads.pulses_of_task(task_id)))
+            group = int(os.read(lives, 20))
+            assert os.read(lives, 1) == b"", "nobody holds the other end"
+            assert reads.pulses_of_task(task_id)[0].outcome == "succeeded"
+    finally:
+        os.close(lives)
+        if group:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
 
 async def test_a_run_that_nobody_could_be_asked_about_is_recovered_by_whoever_can_ask(
