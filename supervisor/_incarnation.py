@@ -34,7 +34,7 @@ class Incarnation(Belongings):
     # There is one for every child: what not all of them need is made when it is needed.
     __slots__ = (
         "_error", "_interrupted", "_leaving", "_progress", "_scope",
-        "_verdict", "actor", "asked", "awaited", "deadline", "exit", "ignored", "number", "ran",
+        "_verdict", "actor", "asked", "awaited", "deadline", "exit", "number", "ran",
         "task",
     )  # fmt: skip
 
@@ -43,9 +43,8 @@ class Incarnation(Belongings):
         self.number = number
         self.task: Task | None = None
         self.exit: Exit | None = None
-        self.ran = False
-        """It has started."""
-        self.ignored = False
+        self.ran: bool | None = False
+        """It has started; None: it answered IGNORE.  One slot for both, since each is 8 bytes."""
         self.actor: Actor[Any] | None = None
         self.asked = False
         """It was told to stop."""
@@ -95,7 +94,7 @@ class Incarnation(Belongings):
                 self._be_ready()
                 return True
             case Ignore.IGNORE:
-                self.ignored = True
+                self.ran = None
                 return False
             case other:
                 raise TypeError(f"started() returned {other!r}, not None or IGNORE")
@@ -108,6 +107,11 @@ class Incarnation(Belongings):
         """Return when it has started, or ended without."""
         while not self.ran and self.exit is None:
             await self._wait_for_progress()
+
+    @property
+    def ignored(self) -> bool:
+        """Its start hook answered IGNORE."""
+        return self.ran is None
 
     # Its end, as others want it.
 
@@ -242,7 +246,7 @@ class Incarnation(Belongings):
         self._scope = scope = trio.CancelScope(deadline=deadline)
         error = None
         if not self.killed:
-            hook = partial(actor._wind_up, reason, ran=self.ran)  # noqa: SLF001
+            hook = partial(actor._wind_up, reason, ran=bool(self.ran))  # noqa: SLF001
             error = await self._guard(scope, hook)
         await actor._let_go()  # noqa: SLF001
         if self.killed or (scope.cancelled_caught and self.asked):

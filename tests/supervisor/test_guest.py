@@ -66,7 +66,7 @@ def _serve(
     return main
 
 
-def test_the_host_asks_and_tells_the_guest_through_a_portal() -> None:
+def test_x34_the_host_asks_and_tells_the_guest_through_a_portal() -> None:
     journal: list[str] = []
 
     async def host() -> None:
@@ -88,7 +88,7 @@ def test_the_host_asks_and_tells_the_guest_through_a_portal() -> None:
     assert journal == ["stopped"]
 
 
-def test_a_host_that_is_cancelled_again_and_again_outlives_its_guest() -> None:
+def test_x34_a_host_that_is_cancelled_again_and_again_outlives_its_guest() -> None:
     journal: list[str] = []
 
     async def host() -> None:

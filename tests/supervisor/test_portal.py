@@ -145,14 +145,14 @@ def tell_all(portal: Portal, count: int) -> None:
 
 
 @real_time
-async def test_a_thread_asks_by_ref_and_by_name() -> None:
+async def test_x33_a_thread_asks_by_ref_and_by_name() -> None:
     async with scene() as s:
         assert await in_thread(s.portal.ask, s.echo, 1) == 1
         assert await in_thread(s.portal.ask, "echo", 2) == 2
 
 
 @real_time
-async def test_what_one_thread_sends_arrives_in_its_order_told_or_asked() -> None:
+async def test_x33_what_one_thread_sends_arrives_in_its_order_told_or_asked() -> None:
     def send(portal: Portal) -> Any:
         for number in range(0, 500, 2):
             portal.tell("echo", number)
@@ -294,7 +294,7 @@ async def test_an_actor_that_is_stopped_for_good_fails_the_ask_it_has() -> None:
 
 
 @real_time
-async def test_leaving_the_block_fails_what_is_under_way_and_what_comes_after() -> None:
+async def test_x33_leaving_the_block_fails_what_is_under_way_and_what_comes_after() -> None:
     async with scene() as s:
         with open_portal(s.system) as portal:
             asking = Asking(portal, NEVER)
