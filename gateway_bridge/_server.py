@@ -56,7 +56,7 @@ async def _attend(
             client = cast("trio.SSLStream[trio.SocketStream]", _Client(stream))
             await TCPServer(app, config, context, state, client)
             nursery.cancel_scope.cancel()
-    except Exception:
+    except Exception:  # whatever it is, it is one client's: the others must not notice
         log.info("a connection failed", exc_info=True)
 
 

@@ -87,7 +87,7 @@ FULL = Standing(
     agent=AGENT,
     pulse=PULSE,
     task=TASK,
-    path="/home/p",
+    path="/srv/p",
     layers=Layers("You are Shuri.", "No tabs.", "half done", "Read first."),
     notes=(Message("n1", "p", "shuri:p", "maria", "Hurry.", None, 0),),
     events=(TaskEvent("e1", "p", "t1", None, None, "created", "created: Write {it}", "", 0),),
@@ -104,7 +104,7 @@ def test_the_template_is_that_of_the_contract_and_every_place_is_filled() -> Non
     assert status_text(FULL).startswith(
         "[SYSTEM STATUS UPDATE]\n"
         "- Current Project: p\n"
-        "- Current Path: /home/p\n"
+        "- Current Path: /srv/p\n"
         "- Active Task: Write {it} (ID: t1)\n"
         "- Last Learned Context: Read first.\n"
         "- Internal Team Notes: \n  - maria: Hurry.\n"
@@ -125,7 +125,7 @@ def test_the_template_is_that_of_the_contract_and_every_place_is_filled() -> Non
 
 
 def test_what_is_not_there_is_said_to_be_none() -> None:
-    text = status_text(Standing(AGENT, PULSE, None, "/home/p", Layers()))
+    text = status_text(Standing(AGENT, PULSE, None, "/srv/p", Layers()))
     assert "- Active Task: none (ID: none)\n" in text
     assert "- Last Learned Context: nothing yet\n" in text
     assert "- Internal Team Notes: none\n" in text

@@ -69,7 +69,7 @@ class FakeOpenClaw:
         return [json.loads(line) for line in text.splitlines()]
 
     def install(self) -> InstallReport:
-        return install_plugin(self.argv, url=URL, token_file=Path("/home/t"), env=self.env)
+        return install_plugin(self.argv, url=URL, token_file=Path("/srv/t"), env=self.env)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_an_installation_copies_configures_and_verifies(fake: FakeOpenClaw) -> N
     assert json.loads(configure["stdin"])["plugins"]["entries"] == {
         "mission-control": {
             "enabled": True,
-            "config": {"url": URL, "tokenFile": "/home/t"},
+            "config": {"url": URL, "tokenFile": "/srv/t"},
             "hooks": {"allowConversationAccess": True},
         }
     }
@@ -156,13 +156,13 @@ def test_an_answer_that_cannot_be_read_is_said_so(fake: FakeOpenClaw) -> None:
 def test_a_command_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     missing = str(tmp_path / "openclaw")
     with pytest.raises(Unavailable, match=r"openclaw cannot be run .*: install OpenClaw"):
-        install_plugin((missing,), url=URL, token_file=Path("/home/t"))
+        install_plugin((missing,), url=URL, token_file=Path("/srv/t"))
 
 
 @pytest.mark.parametrize("url", ["ws://example.org/bridge", "http://127.0.0.1/", ""])
 def test_an_address_off_loopback_is_refused_before_anything_runs(url: str) -> None:
     with pytest.raises(Invalid) as caught:
-        install_plugin(("/nonexistent",), url=url, token_file=Path("/home/t"))
+        install_plugin(("/nonexistent",), url=url, token_file=Path("/srv/t"))
     assert caught.value.details == {"field": "url"}
 
 
