@@ -76,6 +76,7 @@ class ProcessRunner:
             return Outcome(OutcomeKind.FAILED, f"cannot start {order.command[0]}: {error}")
         return await self._follow(process, order, life)
 
+    # Nothing of it lives on that could give a sign.
     async def recover(self, order: PulseOrder, handle: RunHandle, life: Life) -> Outcome:  # noqa: ARG002
         """End what an earlier life of ours left running: its pipes are gone, so nobody hears it."""
         if handle.process_group is None:

@@ -249,7 +249,7 @@ class OpenClawRunner:
         """Leave nothing running where the block is cancelled or fails."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # cancellation above all; raised again below, whatever it is
             self._unfinished[run.session_key] = run
             with trio.move_on_after(ABORT_TIMEOUT_S, shield=True), suppress(MissionError):
                 await self._reaching(self._stop, run)

@@ -90,7 +90,7 @@ def test_the_block_for_a_bare_machine_does_what_it_says(tmp_path: Path) -> None:
             deadline = time.monotonic() + 30
             while "- [x] **Login page**" not in kanban.read_text():
                 assert time.monotonic() < deadline, kanban.read_text()
-                time.sleep(0.1)
+                time.sleep(0.1)  # as a user would look again
         finally:
             sidecar.terminate()
         assert sidecar.wait(30) == 0

@@ -131,7 +131,7 @@ class GatewayStack:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+                time.sleep(0.1)  # it tells nobody when it is ready
         raise TimeoutError(f"the Gateway was not ready in time: {self.log()}")
 
     def log(self) -> str:

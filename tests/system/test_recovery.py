@@ -179,7 +179,7 @@ os.write(lives, str(os.getpgrp()).encode())
 os.write(told, b"x")
 end = time.monotonic() + 20  # whatever becomes of the test
 while time.monotonic() < end:
-    time.sleep(0.02)
+    time.sleep(0.02)  # the pace of the process that is looked for
     if os.fork():
         os._exit(0)
 """
