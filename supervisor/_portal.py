@@ -250,7 +250,8 @@ class Portal:
     def _hire(self) -> None:
         if self._hired:
             return
-        ahead = islice(self._queue, IDLE_ASKERS)
+        with self._lock:  # another thread may add to the queue while it is read
+            ahead = list(islice(self._queue, IDLE_ASKERS))
         self._hired = sum(not isinstance(item, tuple) for item in ahead)
         for _ in range(self._hired):
             self._tasks.start_soon(self._be_asker)
