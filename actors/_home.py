@@ -108,6 +108,11 @@ class Home:
         return self.path / "mission-control.token"
 
     @property
+    def device(self) -> Path:
+        """The key that a Gateway on another host knows us by, mode 0600."""
+        return self.path / "mission-control.device.pem"
+
+    @property
     def endpoint(self) -> Path:
         """Where the running sidecar listens, for the command line."""
         return self.path / "mission-control.endpoint"

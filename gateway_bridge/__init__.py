@@ -1,7 +1,9 @@
 """Everything that crosses the process boundary: the Gateway, clients of ours, the plugin."""
 
+from ._address import GatewayAddress
 from ._callers import LOCAL, OPERATOR, Access, Caller, Doorkeeper, read_or_make_token
 from ._client import Client, connect
+from ._device import Device, read_or_make_device
 from ._frames import GatewayRefused
 from ._install import InstallReport, install_plugin, uninstall_plugin
 from ._link import Gateway, GatewayLink
@@ -21,8 +23,10 @@ __all__ = [
     "Access",
     "Caller",
     "Client",
+    "Device",
     "Doorkeeper",
     "Gateway",
+    "GatewayAddress",
     "GatewayLink",
     "GatewayRefused",
     "InstallReport",
@@ -38,6 +42,7 @@ __all__ = [
     "event_to_wire",
     "install_plugin",
     "manifest",
+    "read_or_make_device",
     "read_or_make_token",
     "surface_js",
     "to_wire",

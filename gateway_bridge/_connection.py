@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -20,6 +19,7 @@ from trio_websocket import (
 )
 
 from ..storage import MissionError, Unavailable
+from ._address import GatewayAddress, WebStream
 from ._frames import (
     RETRY_AFTER_MS,
     Answer,
@@ -183,14 +183,11 @@ class Connection:
 
 @asynccontextmanager
 async def open_connection(
-    url: str, token: str, listener: Callable[[Heard], None]
+    address: GatewayAddress, listener: Callable[[Heard], None]
 ) -> AsyncIterator[Connection]:
     """Connect to the Gateway and greet it; read in the background while the block runs.
 
-    Args:
-        url: `ws://…` or `wss://…`.
-        token: what `gateway.auth.token` says.
-        listener: told of events at once, from the reading task; must not wait.
+    *listener* is told of events at once, from the reading task; it must not wait.
 
     Raises:
         Unavailable: nobody answers there, or not yet.
@@ -198,9 +195,9 @@ async def open_connection(
     """
     failure: Exception | None = None
     try:
-        async with await _reach(url) as stream, trio.open_nursery() as nursery:
+        async with await _reach(address) as stream, trio.open_nursery() as nursery:
             try:
-                connection = await _greet(nursery, stream, url, token, listener)
+                connection = await _greet(nursery, stream, address, listener)
                 nursery.start_soon(connection.read_all)
                 nursery.start_soon(connection.send_all)
                 yield connection
@@ -209,63 +206,69 @@ async def open_connection(
                 failure = error
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as rejected:  # by the task that reads, in the nursery
-        failure = Unavailable(
-            f"{url} does not greet us as a Gateway does ({_reason(rejected.exceptions[0])})"
-        )
+        failure = _no_gateway(address, rejected.exceptions[0])
     if failure is not None:
         raise failure
 
 
-async def _reach(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
-    parts = urlsplit(url)
-    host = parts.hostname or "127.0.0.1"
+async def _reach(address: GatewayAddress) -> WebStream:
     try:
         with trio.fail_after(GREETING_TIMEOUT_S):
-            if parts.scheme == "wss":
-                return await trio.open_ssl_over_tcp_stream(host, parts.port or 443)
-            return await trio.open_tcp_stream(host, parts.port or 80)
+            return await address.reach()
     except (OSError, trio.TooSlowError) as error:
-        why = f"the Gateway at {url} cannot be reached: is it running? ({_reason(error)})"
-        raise Unavailable(why) from error
+        raise Unavailable(
+            f"the Gateway at {address.url} cannot be reached: is it running? ({_reason(error)})"
+        ) from error
 
 
 async def _greet(
     nursery: trio.Nursery,
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-    url: str,
-    token: str,
+    stream: WebStream,
+    address: GatewayAddress,
     listener: Callable[[Heard], None],
 ) -> Connection:
-    parts = urlsplit(url)
+    parts = address.parts
     conversation = Conversation()
     try:
         with trio.fail_after(GREETING_TIMEOUT_S):
             websocket = await wrap_client_stream(
                 nursery, stream, parts.netloc, parts.path or "/", max_message_size=MAX_MESSAGE_BYTES
             )
-            hello = await _exchange(websocket, conversation, url, token)
+            hello = await _exchange(websocket, conversation, address)
     except (HandshakeError, ConnectionClosed, trio.TooSlowError) as error:
-        why = f"{url} does not greet us as a Gateway does ({_reason(error)})"
-        raise Unavailable(why) from error
+        raise _no_gateway(address, error) from error
     return Connection(websocket, conversation, hello, listener)
 
 
 async def _exchange(
-    websocket: WebSocketConnection, conversation: Conversation, url: str, token: str
+    websocket: WebSocketConnection, conversation: Conversation, address: GatewayAddress
 ) -> Greeted:
     while True:
         match conversation.receive(await websocket.get_message()):
-            case Challenged():
-                await websocket.send_message(
-                    conversation.connect(token, version=version("openclaw-mission-control"))
-                )
+            case Challenged() as challenge:
+                await websocket.send_message(_introduction(conversation, address, challenge))
             case Greeted() as hello:
-                check_scopes(url, hello)
+                check_scopes(address.url, hello)
                 return hello
             case Turned(error=error):
-                raise refusal(url, error)
+                raise refusal(address.url, error)
             case _:
                 pass  # nothing else concerns us before the greeting
+
+
+def _introduction(
+    conversation: Conversation, address: GatewayAddress, challenge: Challenged
+) -> str:
+    device = address.device
+    return conversation.connect(
+        address.token,
+        version=version("openclaw-mission-control"),
+        prove=None if device is None else lambda params: device.proof(params, challenge),
+    )
+
+
+def _no_gateway(address: GatewayAddress, error: BaseException) -> Unavailable:
+    return Unavailable(f"{address.url} does not greet us as a Gateway does ({_reason(error)})")
 
 
 def _closing(closed: ConnectionClosed) -> str:

@@ -8,7 +8,7 @@ raises.  Observed on OpenClaw 2026.9.6.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
@@ -60,7 +60,10 @@ class WireError:
 
 @attrs.frozen
 class Challenged:
-    """The Gateway waits for our `connect`."""
+    """The Gateway waits for our `connect`; a device signs what it gave."""
+
+    nonce: str = ""
+    at_ms: int = 0
 
 
 @attrs.frozen
@@ -174,13 +177,24 @@ class Conversation:
     _taken_on: dict[str, str] = attrs.field(factory=dict, init=False)
     """Requests that were answered once, and the runs whose ends will answer them again."""
 
-    def connect(self, token: str, *, version: str) -> str:
+    def connect(
+        self,
+        token: str,
+        *,
+        version: str,
+        prove: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    ) -> str:
         """Return the text that answers the challenge.
 
         The pair `gateway-client`/`backend` is the one that keeps its scopes without a device
         identity on loopback.
+
+        Args:
+            token: what `gateway.auth.token` says.
+            version: of this program.
+            prove: makes the `device` member for the other params, where a device is shown.
         """
-        params = {
+        params: dict[str, Any] = {
             "minProtocol": PROTOCOL,
             "maxProtocol": PROTOCOL,
             "client": {
@@ -194,6 +208,8 @@ class Conversation:
             "caps": ["tool-events"],
             "auth": {"token": token},
         }
+        if prove is not None:
+            params["device"] = prove(params)
         return self._say(Said.CONNECT, "0", "connect", params)
 
     def request(self, method: str, params: Mapping[str, Any]) -> tuple[str, str]:
@@ -231,7 +247,8 @@ class Conversation:
     def _hear_event(self, frame: Mapping[str, Any]) -> News:
         name = _text(frame, "event")
         if name == "connect.challenge" and self._moves(Said.CHALLENGE):
-            return Challenged()
+            challenge = _mapping(frame, "payload")
+            return Challenged(_text(challenge, "nonce"), _count(challenge, "ts") or 0)
         if not self._moves(Said.EVENT):
             return Ignored(f"event {name} in state {self.state.name}")
         return Event(name, _mapping(frame, "payload"), self._missed(_count(frame, "seq")))
@@ -278,7 +295,8 @@ def to_mission_error(method: str, error: WireError) -> MissionError:
     if is_transient(error):
         kind = Limited if "limit" in error.details else Unavailable
         retry_after_ms = error.retry_after_ms or RETRY_AFTER_MS
-    return kind(message, retry_after_ms=retry_after_ms, gateway_code=error.code)
+    reason = {"gateway_reason": _text(error.details, "reason")} if retry_after_ms else {}
+    return kind(message, retry_after_ms=retry_after_ms, gateway_code=error.code, **reason)
 
 
 def refusal(url: str, error: WireError) -> Unavailable:
@@ -289,6 +307,8 @@ def refusal(url: str, error: WireError) -> Unavailable:
         return Unavailable(f"the Gateway at {url} is not ready ({code})", retry_after_ms=after)
     what = "the token" if code.startswith("AUTH_") else "us"
     todo = _INSTRUCTIONS.get(code, f"it says: {error.message}")
+    if code == "PAIRING_REQUIRED":
+        todo = _pairing(error)
     return GatewayRefused(f"the Gateway at {url} refused {what} ({code}): {todo}")
 
 
@@ -308,11 +328,22 @@ _KINDS: dict[str, type[MissionError]] = {
     "NOT_PAIRED": Unauthenticated,
 }
 
+
+def _pairing(error: WireError) -> str:
+    request = _text(error.details, "requestId") or "--latest"
+    return (
+        "this host is not approved there yet; on the Gateway's host run"
+        f" 'openclaw devices approve {request}', and we connect by ourselves"
+    )
+
+
 _CHECK_AUTH = "check --token-file against gateway.auth.token in openclaw.json"
 
 _INSTRUCTIONS = {
     "AUTH_TOKEN_MISMATCH": _CHECK_AUTH,
     "AUTH_TOKEN_MISSING": _CHECK_AUTH,
+    "AUTH_SCOPE_MISMATCH": "it approved this host for less: approve it anew there",
+    "DEVICE_AUTH_SIGNATURE_EXPIRED": "the clocks of the two hosts differ: set them",
     "DEVICE_IDENTITY_REQUIRED": f"it asks for a token; {_CHECK_AUTH}",
     "PROTOCOL_MISMATCH": f"we speak protocol {PROTOCOL}: install versions that fit each other",
 }

@@ -23,10 +23,14 @@ from tenacity import (
 
 from ..storage import Deadline, Unavailable
 from ..supervisor import Actor
+from ._address import GatewayAddress
+from ._breaker import Breaker
 from ._connection import Connection, Heard, open_connection
 from ._frames import RETRY_AFTER_MS, Event, GatewayRefused, Settled
+from ._quota import ControlPlaneQuota, deadline_of
 
-CALL_TIMEOUT_S = 30.0
+MAX_IN_FLIGHT = 128
+"""Calls that wait for an answer at once; the Gateway turns away what is beyond some 256."""
 WATCH_LIMIT = 1000
 """Events that a watch keeps for a slow reader."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
@@ -96,13 +100,21 @@ class Watch:
 class Gateway:
     """The Gateway as the rest of the program sees it: sometimes away, always the same object."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
-        self._token = token
+    def __init__(self, address: GatewayAddress) -> None:
+        self.address = address
         self._connection: Connection | None = None
-        self._why_down = f"the Gateway at {url} has not been asked yet"
+        self._why_down = f"the Gateway at {address.url} has not been asked yet"
         self._change = trio.Event()
         self._watches: set[Watch] = set()
+        self._draining: str | None = None
+        self._breaker = Breaker(trio.current_time)
+        self._quota = ControlPlaneQuota()
+        self._places = trio.CapacityLimiter(MAX_IN_FLIGHT)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.address.url
 
     @property
     def connected(self) -> bool:
@@ -119,6 +131,11 @@ class Gateway:
         """One line that says why it is away, and what to do where somebody can do something."""
         return None if self.connected else self._why_down
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether it has failed so often that calls are refused at once."""
+        return self._breaker.is_open
+
     async def changed(self) -> None:
         """Wait until `connected` or `why_down` has changed."""
         await self._change.wait()
@@ -129,29 +146,54 @@ class Gateway:
             await self.changed()
         return boot_id
 
+    @property
+    def why_away(self) -> str | None:
+        """Why no turn should be begun there: it is down, or about to be."""
+        return self.why_down or self._draining
+
     async def call(
         self,
         method: str,
         params: Mapping[str, Any],
         *,
-        timeout: float = CALL_TIMEOUT_S,  # noqa: ASYNC109  # becomes an error of our taxonomy
+        timeout: float | None = None,  # noqa: ASYNC109  # becomes an error of our taxonomy
     ) -> dict[str, Any]:
         """Ask the Gateway; return the payload of its answer.
 
+        Args:
+            method: as the Gateway names it.
+            params: checked there.
+            timeout: seconds for all of it; by default what the method usually needs at most.
+
         Raises:
-            Unavailable: it is away; nothing was asked.
+            Unavailable: it is away, or has failed so often that it is left alone; nothing was
+                asked.
             ConnectionLost: it went away before it answered.
-            Deadline: no answer after *timeout* seconds.
+            Deadline: no answer in time.
             MissionError: what the Gateway's error means.
         """
+        timeout = deadline_of(method) if timeout is None else timeout
+        self._require_connection()
+        try:
+            with self._breaker.watch(method), _deadline(method, timeout):
+                await trio.sleep(self._quota.reserve(method, trio.current_time()))
+                async with self._places:
+                    return await self._require_connection().call(method, params)
+        except Unavailable as error:
+            if error.details.get("gateway_reason") == "gateway-restarting":
+                self._drain("the Gateway is about to restart")
+            raise
+
+    def _require_connection(self) -> Connection:
         if self._connection is None or not self.connected:
             raise Unavailable(self._why_down, retry_after_ms=RETRY_AFTER_MS)
-        try:
-            with trio.fail_after(timeout):
-                return await self._connection.call(method, params)
-        except trio.TooSlowError:
-            late = f"the Gateway did not answer {method} in {timeout:g} s"
-            raise Deadline(late, retry_after_ms=RETRY_AFTER_MS) from None
+        return self._connection
+
+    def _drain(self, why: str) -> None:
+        if self._draining is None:
+            log.info("%s: no turn is begun there until it is back", why)
+            self._draining = why
+            self._tell_change()
 
     @contextmanager
     def watch(self, run_id: str, session_key: str) -> Iterator[Watch]:
@@ -178,8 +220,9 @@ class Gateway:
 
     async def _live_once(self) -> str:
         """Live through one connection; return why it ended."""
-        async with open_connection(self.url, self._token, self._hear) as connection:
-            self._connection = connection
+        async with open_connection(self.address, self._hear) as connection:
+            self._connection, self._draining = connection, None
+            self._breaker.reset()
             log.info("connected to the Gateway %s at %s", connection.hello.version, self.url)
             self._tell_change()
             try:
@@ -194,8 +237,11 @@ class Gateway:
         self._change = trio.Event()
 
     def _hear(self, heard: Heard) -> None:
-        if isinstance(heard, Event) and heard.missed:
-            self._miss(f"{heard.missed} events did not arrive")
+        if isinstance(heard, Event):
+            if heard.missed:
+                self._miss(f"{heard.missed} events did not arrive")
+            if heard.name == "shutdown":
+                self._drain(f"the Gateway says goodbye ({heard.payload.get('reason')})")
         for watch in self._watches:
             watch.tell(heard)
 
@@ -212,6 +258,16 @@ class Gateway:
             log.warning("%s", why)
         self._why_down = why
         self._tell_change()
+
+
+@contextmanager
+def _deadline(method: str, seconds: float) -> Iterator[None]:
+    try:
+        with trio.fail_after(seconds):
+            yield
+    except trio.TooSlowError:
+        late = f"the Gateway did not answer {method} in {seconds:g} s"
+        raise Deadline(late, retry_after_ms=RETRY_AFTER_MS) from None
 
 
 _backoff = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
@@ -247,5 +303,6 @@ class GatewayLink(Actor[Never]):
         return {
             "url": self._gateway.url,
             "boot_id": self._gateway.boot_id,
-            "why_down": self._gateway.why_down,
+            "why_away": self._gateway.why_away,
+            "left_alone": self._gateway.left_alone,
         }

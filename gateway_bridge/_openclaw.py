@@ -33,8 +33,6 @@ ABORT_TIMEOUT_S = 20.0
 """How long a cancelled call tries to stop its run before it leaves that to the next session."""
 GRACE_S = 2.0
 """How much later than the first sign of the end the second answer may come."""
-SLOW_S = 60.0
-"""For calls that take seconds while the Gateway warms up."""
 WAIT_MS = 20_000
 """How long one `agent.wait` waits."""
 GLANCE_MS = 500
@@ -85,8 +83,8 @@ class OpenClawRunner:
 
     @property
     def away(self) -> str | None:
-        """Why the Gateway cannot be asked."""
-        return self._gateway.why_down
+        """Why the Gateway cannot be asked, or should not be: it is about to stop."""
+        return self._gateway.why_away
 
     async def open_session(self, order: PulseOrder) -> str:
         """Make sure that the session exists, with its `cwd`; return the Gateway's id of it.
@@ -104,7 +102,7 @@ class OpenClawRunner:
             "cwd": str(order.cwd),
             "label": order.agent_id,
         }
-        made = await self._gateway.call("sessions.create", session, timeout=SLOW_S)
+        made = await self._gateway.call("sessions.create", session)
         return str(made.get("sessionId", ""))
 
     async def run(self, order: PulseOrder, life: Life) -> Outcome:
@@ -204,7 +202,7 @@ class OpenClawRunner:
 
     async def _has_ended(self, run: _Run, wait_ms: int) -> bool:
         asked = {"runId": run.run_id, "timeoutMs": wait_ms}
-        answer = await self._gateway.call("agent.wait", asked, timeout=SLOW_S)
+        answer = await self._gateway.call("agent.wait", asked)
         if "endedAt" in answer:  # without it, "timeout" is no news of the run
             run.end(answer)
         return run.over.is_set()
@@ -212,7 +210,7 @@ class OpenClawRunner:
     async def _tasks(self, run: _Run, kind: str) -> list[str]:
         """The active tasks of the run (`cli`), or the commands its session left (`exec`)."""
         asked = {"sessionKey": run.session_key, "status": ["queued", "running"]}
-        answer = await self._gateway.call("tasks.list", asked, timeout=SLOW_S)
+        answer = await self._gateway.call("tasks.list", asked)
         tasks = [task for task in records(answer, "tasks") if task.get("kind") == kind]
         if kind == "cli":
             tasks = [task for task in tasks if task.get("runId") == run.run_id]
@@ -228,12 +226,12 @@ class OpenClawRunner:
         if not crashed:
             await self._abort(run)
             return turn.lost("the Gateway does not remember how it ended")
-        await self._gateway.call("sessions.reset", {"key": run.session_key}, timeout=SLOW_S)
+        await self._gateway.call("sessions.reset", {"key": run.session_key})
         return turn.lost("the Gateway ended in mid-turn; the session was reset")
 
     async def _read(self, run: _Run) -> Transcript:
         asked = {"sessionKey": run.session_key, "limit": Transcript.LIMIT}
-        history = await self._gateway.call("chat.history", asked, timeout=SLOW_S)
+        history = await self._gateway.call("chat.history", asked)
         return Transcript.of(history, run.run_id)
 
     async def _with_usage(self, run: _Run, outcome: Outcome) -> Outcome:

@@ -32,12 +32,14 @@ from .gateway_bridge import (
     METHODS,
     Doorkeeper,
     Gateway,
+    GatewayAddress,
     GatewayLink,
     Listener,
     OpenClawRunner,
     PluginLinks,
     bind,
     call,
+    read_or_make_device,
     read_or_make_token,
 )
 from .storage import (
@@ -148,7 +150,7 @@ class _Plane:
         self.token = read_or_make_token(home.token)
         self._door = door
         self._links = PluginLinks()
-        self._gateway = _gateway(config) if config.gateway.url and runner is None else None
+        self._gateway = _gateway(config, home) if config.gateway.url and runner is None else None
         self.mission = Mission(
             system=system,
             home=home,
@@ -183,8 +185,9 @@ class _Plane:
         return mission_specs(self.mission, hosts=hosts, doors=[listener])
 
 
-def _gateway(config: Config) -> Gateway:
-    path = config.gateway.token_file
+def _gateway(config: Config, home: Home) -> Gateway:
+    settings = config.gateway
+    path = settings.token_file
     if not path:
         raise Invalid("a Gateway needs its token: give --token-file", field="gateway.token_file")
     try:
@@ -194,7 +197,15 @@ def _gateway(config: Config) -> Gateway:
             f"cannot read the Gateway's token from {path}: {error.strerror}",
             field="gateway.token_file",
         ) from error
-    return Gateway(config.gateway.url, token)
+    address = GatewayAddress(
+        settings.url,
+        token,
+        fingerprint=settings.tls_fingerprint,
+        plaintext=settings.allow_plaintext,
+    )
+    # On this host the token is enough, and a Gateway would pair whatever key it is shown.
+    device = None if address.is_local else read_or_make_device(home.device)
+    return Gateway(attrs.evolve(address, device=device))
 
 
 def _reason(failure: StartFailed) -> Exception:

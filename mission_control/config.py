@@ -67,6 +67,12 @@ class GatewaySettings:
     token_file: str = ""
     agent: str = attrs.field(default="main", validator=attrs.validators.matches_re(r"[a-z0-9_-]+"))
     """The Gateway's agent whose model and tools are used."""
+    tls_fingerprint: str = attrs.field(
+        default="", validator=attrs.validators.matches_re(r"([0-9a-fA-F]{2}:?){32}|")
+    )
+    """SHA-256 of its certificate: needed where no public authority signed that."""
+    allow_plaintext: bool = False
+    """Whether `ws://` may leave this host, with the token in the clear."""
 
 
 @attrs.frozen

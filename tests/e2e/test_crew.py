@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from mission_control.gateway_bridge import Client, connect
+from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import Connection, open_connection
 from mission_control.gateway_bridge._frames import Event, Settled
 from openclaw_paths import OpenClaw
@@ -182,7 +183,7 @@ async def test_a_crew_of_two_does_four_tasks_and_asks_once(factory: Factory) -> 
     with factory.sidecar():
         async with (
             factory.client() as client,
-            open_connection(factory.stack.url, TOKEN, heard.append) as gateway,
+            open_connection(GatewayAddress(factory.stack.url, TOKEN), heard.append) as gateway,
         ):
             await client.call("mission.subscribe")
             project = await client.call("mission.project.init", project_name="Vidsnap")
@@ -273,6 +274,6 @@ async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_ne
                 return await statuses(client, "adopted") == {"Wait for me": "done"}
 
             await until(client, done)
-    async with open_connection(factory.stack.url, TOKEN, lambda _: None) as gateway:
+    async with open_connection(GatewayAddress(factory.stack.url, TOKEN), lambda _: None) as gateway:
         said = await history(gateway, "agent:main:mc:adopted:shuri")
     assert said.count(f"Work on your task 'Wait for me' (ID: {task_id})") == 1

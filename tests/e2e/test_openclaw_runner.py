@@ -16,6 +16,7 @@ from tenacity import wait_fixed
 
 from mission_control.actors import Outcome, OutcomeKind, PulseOrder, RunHandle
 from mission_control.gateway_bridge import _link
+from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import open_connection
 from mission_control.gateway_bridge._frames import GatewayRefused
 from mission_control.gateway_bridge._link import Gateway
@@ -107,7 +108,7 @@ def stack(
 
 @asynccontextmanager
 async def linked(url: str, token: str = TOKEN) -> AsyncIterator[Gateway]:
-    gateway = Gateway(url, token)
+    gateway = Gateway(GatewayAddress(url, token))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.stay_connected)
         with trio.fail_after(60):
@@ -284,7 +285,7 @@ async def test_a_session_that_was_deleted_is_made_again(
 
 async def test_the_gateway_refuses_a_wrong_token_with_what_to_do(stack: GatewayStack) -> None:
     with pytest.raises(GatewayRefused, match="check --token-file"):
-        async with open_connection(stack.url, "wrong", lambda _: None):
+        async with open_connection(GatewayAddress(stack.url, "wrong"), lambda _: None):
             pass
 
 

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from mission_control.gateway_bridge import _connection, _link
+from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import ConnectionLost, open_connection
 from mission_control.gateway_bridge._frames import Event, GatewayRefused, Settled
 from mission_control.gateway_bridge._link import Gap, Gateway
@@ -26,7 +27,7 @@ RUN, SESSION = "run-1", "agent:main:mc:p:a"
 @asynccontextmanager
 async def linked(fake: FakeGateway, token: str = TOKEN) -> AsyncIterator[Gateway]:
     """A Gateway handle that stays connected while the block runs."""
-    gateway = Gateway(fake.url, token)
+    gateway = Gateway(GatewayAddress(fake.url, token))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.stay_connected)
         yield gateway
@@ -94,7 +95,7 @@ async def test_a_call_that_is_not_answered_in_time_raises_deadline() -> None:
 
 
 async def test_a_call_while_the_gateway_is_away_fails_at_once() -> None:
-    gateway = Gateway("ws://127.0.0.1:9/", TOKEN)
+    gateway = Gateway(GatewayAddress("ws://127.0.0.1:9/", TOKEN))
     with pytest.raises(Unavailable) as caught:
         await gateway.call("any", {})
     assert caught.value.retry_after_ms
@@ -123,7 +124,7 @@ async def test_a_refusal_reaches_who_opened_the_connection() -> None:
     fake = FakeGateway(protocol=5)
     async with fake.serving():
         with pytest.raises(GatewayRefused, match="we speak protocol 4"):
-            async with open_connection(fake.url, TOKEN, lambda _: None):
+            async with open_connection(GatewayAddress(fake.url, TOKEN), lambda _: None):
                 pass
 
 
@@ -131,7 +132,7 @@ async def test_an_error_in_the_block_leaves_a_connection_as_it_is() -> None:
     fake = FakeGateway()
     async with fake.serving():
         with pytest.raises(Invalid):
-            async with open_connection(fake.url, TOKEN, lambda _: None):
+            async with open_connection(GatewayAddress(fake.url, TOKEN), lambda _: None):
                 raise Invalid("of the block")
 
 
@@ -165,7 +166,9 @@ async def test_a_server_that_is_no_gateway_is_reported(monkeypatch: pytest.Monke
         listeners = await nursery.start(serve)
         port = listeners[0].socket.getsockname()[1]
         with pytest.raises(Unavailable, match="does not greet"):
-            async with open_connection(f"ws://127.0.0.1:{port}/", TOKEN, lambda _: None):
+            async with open_connection(
+                GatewayAddress(f"ws://127.0.0.1:{port}/", TOKEN), lambda _: None
+            ):
                 pass
         nursery.cancel_scope.cancel()
 
@@ -288,3 +291,56 @@ async def test_the_token_is_only_in_the_greeting() -> None:
         await gateway.wait_connected()
         await gateway.call("any", {})
     assert [TOKEN in json.dumps(request) for request in fake.requests] == [True, False]
+
+
+async def test_a_gateway_that_says_goodbye_gets_no_new_turns_but_may_still_be_asked() -> None:
+    fake = FakeGateway(handle=farewell)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        assert gateway.why_away is None
+        await gateway.call("any", {})
+        with trio.fail_after(20):
+            while gateway.why_away is None:
+                await gateway.changed()
+        assert "gateway restarting" in gateway.why_away
+        assert gateway.connected
+        assert gateway.why_down is None
+
+
+async def farewell(peer: Peer, request: Frame) -> None:
+    await peer.tell("shutdown", reason="gateway restarting", restartExpectedMs=1500)
+    await peer.answer(request)
+
+
+async def test_a_refusal_because_of_a_restart_counts_as_a_goodbye_until_it_is_back() -> None:
+    async def refuse(peer: Peer, request: Frame) -> None:
+        details = {"reason": "gateway-restarting"}
+        await peer.refuse(request, "UNAVAILABLE", retryable=True, details=details)
+        await peer.hang_up()
+
+    fake = FakeGateway(handle=refuse)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        with pytest.raises(Unavailable):
+            await gateway.call("sessions.list", {})
+        assert gateway.why_away is not None
+        with trio.fail_after(20):
+            while gateway.why_away is not None:
+                await gateway.changed()
+
+
+async def test_a_gateway_that_fails_again_and_again_is_left_alone_until_it_is_back() -> None:
+    async def fail(peer: Peer, request: Frame) -> None:
+        await peer.refuse(request, "UNAVAILABLE", retryable=True)
+
+    fake = FakeGateway(handle=fail)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await gateway.call("sessions.list", {})
+        heard = len(fake.requests)
+        with pytest.raises(Unavailable, match="left alone"):
+            await gateway.call("sessions.list", {})
+        assert len(fake.requests) == heard
+        assert gateway.left_alone

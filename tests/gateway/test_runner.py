@@ -13,6 +13,7 @@ import trio
 
 from mission_control.actors import Outcome, OutcomeKind, PulseOrder, RunHandle
 from mission_control.gateway_bridge import _openclaw
+from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._link import Gateway
 from mission_control.gateway_bridge._openclaw import OpenClawRunner
 from mission_control.storage import Invalid, Unavailable
@@ -106,7 +107,7 @@ async def accepts(peer: Peer, request: Frame) -> None:
 
 
 async def test_nothing_starts_while_the_gateway_is_away() -> None:
-    runner, life = OpenClawRunner(Gateway("ws://127.0.0.1:9/", "t")), Witness()
+    runner, life = OpenClawRunner(Gateway(GatewayAddress("ws://127.0.0.1:9/", "t"))), Witness()
     assert (await runner.run(ORDER, life)).kind is OutcomeKind.NOT_STARTED
     assert not life.handles
     with pytest.raises(Unavailable):
