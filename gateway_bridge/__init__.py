@@ -3,13 +3,15 @@
 from ._address import GatewayAddress
 from ._callers import LOCAL, OPERATOR, Access, Caller, Doorkeeper, read_or_make_token
 from ._client import Client, connect
+from ._connection import Connection as GatewayConnection
+from ._connection import open_connection
 from ._device import Device, read_or_make_device
-from ._frames import GatewayRefused
-from ._install import InstallReport, install_plugin, uninstall_plugin
+from ._install import PLUGIN_ID, InstallReport, install_plugin, uninstall_plugin
 from ._link import Gateway, GatewayLink
 from ._listener import Listener, PortInUse, bind
 from ._openclaw import OpenClawRunner
 from ._plugin_bridge import PluginLinks
+from ._refusals import GatewayRefused
 from ._surface import manifest, surface_js
 from ._table import METHODS, Method, call
 from ._tools import TOOLS, Tool
@@ -19,6 +21,7 @@ __all__ = [
     "LOCAL",
     "METHODS",
     "OPERATOR",
+    "PLUGIN_ID",
     "TOOLS",
     "Access",
     "Caller",
@@ -27,6 +30,7 @@ __all__ = [
     "Doorkeeper",
     "Gateway",
     "GatewayAddress",
+    "GatewayConnection",
     "GatewayLink",
     "GatewayRefused",
     "InstallReport",
@@ -42,6 +46,7 @@ __all__ = [
     "event_to_wire",
     "install_plugin",
     "manifest",
+    "open_connection",
     "read_or_make_device",
     "read_or_make_token",
     "surface_js",

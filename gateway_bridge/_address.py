@@ -14,7 +14,7 @@ import trio
 
 from ..storage import Invalid
 from ._device import Device
-from ._frames import GatewayRefused
+from ._refusals import GatewayRefused
 
 WebStream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 

@@ -21,7 +21,6 @@ from trio_websocket import (
 from ..storage import MissionError, Unavailable
 from ._address import GatewayAddress, WebStream
 from ._frames import (
-    RETRY_AFTER_MS,
     Answer,
     Challenged,
     Conversation,
@@ -31,10 +30,8 @@ from ._frames import (
     Ignored,
     Settled,
     Turned,
-    check_scopes,
-    refusal,
-    to_mission_error,
 )
+from ._refusals import RETRY_AFTER_MS, check_scopes, refusal, to_mission_error
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """More than the 25 MiB that the Gateway sends at most."""

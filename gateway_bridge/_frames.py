@@ -14,32 +14,16 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..storage import (
-    Deadline,
-    Forbidden,
-    Internal,
-    Invalid,
-    Limited,
-    MissionError,
-    NotFound,
-    Unauthenticated,
-    Unavailable,
-)
+from ..storage import Internal
 
 PROTOCOL = 4
 SCOPES = ("operator.read", "operator.write", "operator.admin")
 TICK_INTERVAL_S = 30.0
 """What the Gateway uses where its greeting does not say."""
-RETRY_AFTER_MS = 1000
-"""What we advise where the Gateway does not."""
 MAX_COUNT = 2**53 - 1
 """The largest number that JavaScript counts to."""
 SHOWN_CHARS = 80
 """How much of a frame that we cannot read goes into the log."""
-
-
-class GatewayRefused(Unavailable):
-    """The Gateway will not have us as we are; the message says what a person has to change."""
 
 
 @attrs.frozen
@@ -76,6 +60,8 @@ class Greeted:
     scopes: tuple[str, ...] = ()
     tick_interval_s: float = TICK_INTERVAL_S
     """How often it says something at least."""
+    clock_ms: int = 0
+    """Its time of day when it challenged us."""
 
 
 @attrs.frozen
@@ -171,6 +157,7 @@ class Conversation:
     """Our side of one connection: numbers requests, and knows what each response answers."""
 
     state: State = attrs.field(default=State.NEW, init=False)
+    _clock_ms: int = attrs.field(default=0, init=False)
     _last_id: int = attrs.field(default=0, init=False)
     _last_seq: int | None = attrs.field(default=None, init=False)
     _asked: set[str] = attrs.field(factory=set, init=False)
@@ -248,7 +235,8 @@ class Conversation:
         name = _text(frame, "event")
         if name == "connect.challenge" and self._moves(Said.CHALLENGE):
             challenge = _mapping(frame, "payload")
-            return Challenged(_text(challenge, "nonce"), _count(challenge, "ts") or 0)
+            self._clock_ms = _count(challenge, "ts") or 0
+            return Challenged(_text(challenge, "nonce"), self._clock_ms)
         if not self._moves(Said.EVENT):
             return Ignored(f"event {name} in state {self.state.name}")
         return Event(name, _mapping(frame, "payload"), self._missed(_count(frame, "seq")))
@@ -257,7 +245,7 @@ class Conversation:
         payload = _mapping(frame, "payload")
         if frame.get("ok") is True and payload.get("type") == "hello-ok":
             self._moves(Said.HELLO)
-            return _greeting(payload)
+            return _greeting(payload, self._clock_ms)
         self._moves(Said.REFUSAL)
         return Turned(_error(frame))
 
@@ -283,72 +271,6 @@ class Conversation:
         return 0 if before is None else max(0, seq - before - 1)
 
 
-def is_transient(error: WireError) -> bool:
-    """Will waiting help, with nobody changing anything?"""
-    return error.retryable or error.code == "UNAVAILABLE"
-
-
-def to_mission_error(method: str, error: WireError) -> MissionError:
-    """Translate a failure of *method* into our taxonomy."""
-    message = f"the Gateway refused {method}: {error.message}"
-    kind, retry_after_ms = _KINDS.get(error.code, Invalid), None
-    if is_transient(error):
-        kind = Limited if "limit" in error.details else Unavailable
-        retry_after_ms = error.retry_after_ms or RETRY_AFTER_MS
-    reason = {"gateway_reason": _text(error.details, "reason")} if retry_after_ms else {}
-    return kind(message, retry_after_ms=retry_after_ms, gateway_code=error.code, **reason)
-
-
-def refusal(url: str, error: WireError) -> Unavailable:
-    """Say, in one line for people, why the Gateway turned us away and what to do about it."""
-    code = error.detail_code or error.code
-    if is_transient(error):
-        after = error.retry_after_ms or RETRY_AFTER_MS
-        return Unavailable(f"the Gateway at {url} is not ready ({code})", retry_after_ms=after)
-    what = "the token" if code.startswith("AUTH_") else "us"
-    todo = _INSTRUCTIONS.get(code, f"it says: {error.message}")
-    if code == "PAIRING_REQUIRED":
-        todo = _pairing(error)
-    return GatewayRefused(f"the Gateway at {url} refused {what} ({code}): {todo}")
-
-
-def check_scopes(url: str, hello: Greeted) -> None:
-    """Raise GatewayRefused where *hello* does not grant all that we need."""
-    missing = sorted(set(SCOPES) - set(hello.scopes))
-    if missing:
-        todo = "connect over loopback, with the Gateway's own token"
-        raise GatewayRefused(f"the Gateway at {url} withholds {', '.join(missing)}: {todo}")
-
-
-_KINDS: dict[str, type[MissionError]] = {
-    "AGENT_TIMEOUT": Deadline,
-    "APPROVAL_NOT_FOUND": NotFound,
-    "FORBIDDEN": Forbidden,
-    "INVALID_REQUEST": Invalid,
-    "NOT_PAIRED": Unauthenticated,
-}
-
-
-def _pairing(error: WireError) -> str:
-    request = _text(error.details, "requestId") or "--latest"
-    return (
-        "this host is not approved there yet; on the Gateway's host run"
-        f" 'openclaw devices approve {request}', and we connect by ourselves"
-    )
-
-
-_CHECK_AUTH = "check --token-file against gateway.auth.token in openclaw.json"
-
-_INSTRUCTIONS = {
-    "AUTH_TOKEN_MISMATCH": _CHECK_AUTH,
-    "AUTH_TOKEN_MISSING": _CHECK_AUTH,
-    "AUTH_SCOPE_MISMATCH": "it approved this host for less: approve it anew there",
-    "DEVICE_AUTH_SIGNATURE_EXPIRED": "the clocks of the two hosts differ: set them",
-    "DEVICE_IDENTITY_REQUIRED": f"it asks for a token; {_CHECK_AUTH}",
-    "PROTOCOL_MISMATCH": f"we speak protocol {PROTOCOL}: install versions that fit each other",
-}
-
-
 def _parse(text: str | bytes) -> Mapping[str, Any]:
     try:
         frame = json.loads(text)
@@ -368,7 +290,7 @@ def _error(frame: Mapping[str, Any]) -> WireError:
     )
 
 
-def _greeting(payload: Mapping[str, Any]) -> Greeted:
+def _greeting(payload: Mapping[str, Any], clock_ms: int) -> Greeted:
     server, policy = _mapping(payload, "server"), _mapping(payload, "policy")
     scopes = _mapping(payload, "auth").get("scopes")
     tick_ms = _count(policy, "tickIntervalMs")
@@ -377,6 +299,7 @@ def _greeting(payload: Mapping[str, Any]) -> Greeted:
         version=_text(server, "version"),
         scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else (),
         tick_interval_s=tick_ms / 1000 if tick_ms else TICK_INTERVAL_S,
+        clock_ms=clock_ms,
     )
 
 

@@ -26,8 +26,9 @@ from ..supervisor import Actor
 from ._address import GatewayAddress
 from ._breaker import Breaker
 from ._connection import Connection, Heard, open_connection
-from ._frames import RETRY_AFTER_MS, Event, GatewayRefused, Settled
+from ._frames import Event, Settled
 from ._quota import ControlPlaneQuota, deadline_of
+from ._refusals import RETRY_AFTER_MS, GatewayRefused
 
 MAX_IN_FLIGHT = 128
 """Calls that wait for an answer at once; the Gateway turns away what is beyond some 256."""

@@ -25,8 +25,9 @@ import trio
 from ..actors import Life, Outcome, OutcomeKind, PulseOrder, RunHandle
 from ..storage import MissionError
 from ._connection import ConnectionLost
-from ._frames import RETRY_AFTER_MS, Event, Settled, WireError, is_transient
+from ._frames import Event, Settled, WireError
 from ._link import Gap, Gateway, Watch
+from ._refusals import RETRY_AFTER_MS, is_transient
 from ._transcript import CLOSING, Transcript, closing_outcome_of, outcome_of, records
 
 ABORT_TIMEOUT_S = 20.0

@@ -27,24 +27,22 @@ from .actors import (
     mission_specs,
 )
 from .config import Config, default_home, load_config
+from .gateway import gateway_address
 from .gateway_bridge import (
     LOCAL,
     METHODS,
     Doorkeeper,
     Gateway,
-    GatewayAddress,
     GatewayLink,
     Listener,
     OpenClawRunner,
     PluginLinks,
     bind,
     call,
-    read_or_make_device,
     read_or_make_token,
 )
 from .storage import (
     Clock,
-    Invalid,
     MissionError,
     NotFound,
     Reads,
@@ -150,7 +148,8 @@ class _Plane:
         self.token = read_or_make_token(home.token)
         self._door = door
         self._links = PluginLinks()
-        self._gateway = _gateway(config, home) if config.gateway.url and runner is None else None
+        wanted = config.gateway.url and runner is None
+        self._gateway = Gateway(gateway_address(config, home)) if wanted else None
         self.mission = Mission(
             system=system,
             home=home,
@@ -183,29 +182,6 @@ class _Plane:
             "listener", Listener, args=(self.mission, doorkeeper, self._links, self._door)
         )
         return mission_specs(self.mission, hosts=hosts, doors=[listener])
-
-
-def _gateway(config: Config, home: Home) -> Gateway:
-    settings = config.gateway
-    path = settings.token_file
-    if not path:
-        raise Invalid("a Gateway needs its token: give --token-file", field="gateway.token_file")
-    try:
-        token = Path(path).expanduser().read_text("utf-8").strip()
-    except OSError as error:
-        raise Invalid(
-            f"cannot read the Gateway's token from {path}: {error.strerror}",
-            field="gateway.token_file",
-        ) from error
-    address = GatewayAddress(
-        settings.url,
-        token,
-        fingerprint=settings.tls_fingerprint,
-        plaintext=settings.allow_plaintext,
-    )
-    # On this host the token is enough, and a Gateway would pair whatever key it is shown.
-    device = None if address.is_local else read_or_make_device(home.device)
-    return Gateway(attrs.evolve(address, device=device))
 
 
 def _reason(failure: StartFailed) -> Exception:

@@ -1,6 +1,6 @@
 """The ``mission-control`` command: one module a group of sub-commands."""
 
-from . import _agent, _look, _plugin, _project, _run, _task
+from . import _agent, _doctor, _look, _plugin, _project, _run, _task
 from ._group import main
 
-__all__ = ["_agent", "_look", "_plugin", "_project", "_run", "_task", "main"]
+__all__ = ["_agent", "_doctor", "_look", "_plugin", "_project", "_run", "_task", "main"]

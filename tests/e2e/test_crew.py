@@ -20,6 +20,7 @@ import attrs
 import pytest
 import trio
 
+from mission_control.doctor import Level, examine_gateway
 from mission_control.gateway_bridge import Client, connect
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import Connection, open_connection
@@ -277,3 +278,23 @@ async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_ne
     async with open_connection(GatewayAddress(factory.stack.url, TOKEN), lambda _: None) as gateway:
         said = await history(gateway, "agent:main:mc:adopted:shuri")
     assert said.count(f"Work on your task 'Wait for me' (ID: {task_id})") == 1
+
+
+async def test_the_doctor_finds_the_plugin_and_its_tools_and_warns_of_the_open_sandbox(
+    factory: Factory,
+) -> None:
+    found = {
+        finding.topic: finding
+        for finding in await examine_gateway(GatewayAddress(factory.stack.url, TOKEN), "main")
+    }
+    well = ("Gateway", "clocks", "plugin", "prompt hook", "agent tools")
+    assert {topic: found[topic].text for topic in well if found[topic].level is not Level.OK} == {}
+    assert found["sandbox"].level is Level.WARNING
+
+
+async def test_the_doctor_tells_of_an_agent_that_the_gateway_does_not_have(
+    factory: Factory,
+) -> None:
+    address = GatewayAddress(factory.stack.url, TOKEN)
+    faults = [f for f in await examine_gateway(address, "nobody") if f.level is Level.FAULT]
+    assert [finding.topic for finding in faults] == ["agent tools"]

@@ -19,7 +19,8 @@ from trio_websocket import serve_websocket
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import open_connection
 from mission_control.gateway_bridge._device import read_or_make_device
-from mission_control.gateway_bridge._frames import Challenged, Conversation, GatewayRefused
+from mission_control.gateway_bridge._frames import Challenged, Conversation
+from mission_control.gateway_bridge._refusals import GatewayRefused
 from mission_control.storage import Invalid, Unavailable
 
 from .fake_gateway import TOKEN, FakeGateway, Frame, Peer

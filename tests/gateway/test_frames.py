@@ -15,7 +15,6 @@ from mission_control.gateway_bridge._frames import (
     Conversation,
     Event,
     Failure,
-    GatewayRefused,
     Greeted,
     Ignored,
     News,
@@ -23,6 +22,9 @@ from mission_control.gateway_bridge._frames import (
     State,
     Turned,
     WireError,
+)
+from mission_control.gateway_bridge._refusals import (
+    GatewayRefused,
     check_scopes,
     refusal,
     to_mission_error,

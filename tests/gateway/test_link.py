@@ -15,8 +15,9 @@ import trio
 from mission_control.gateway_bridge import _connection, _link
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import ConnectionLost, open_connection
-from mission_control.gateway_bridge._frames import Event, GatewayRefused, Settled
+from mission_control.gateway_bridge._frames import Event, Settled
 from mission_control.gateway_bridge._link import Gap, Gateway
+from mission_control.gateway_bridge._refusals import GatewayRefused
 from mission_control.storage import Deadline, Invalid, Unavailable
 
 from .fake_gateway import TOKEN, FakeGateway, Frame, Peer

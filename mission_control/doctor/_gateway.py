@@ -1,0 +1,80 @@
+"""Asks the Gateway about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from importlib.metadata import version as version_of
+from typing import Any
+
+import trio
+
+from ..gateway_bridge import (
+    PLUGIN_ID,
+    TOOLS,
+    GatewayAddress,
+    GatewayConnection,
+    GatewayRefused,
+    open_connection,
+)
+from ..storage import Deadline, Invalid, MissionError, Unavailable
+from . import _gateway_facts as facts
+from ._finding import Finding, fault
+
+TIMEOUT_S = 30.0
+
+
+async def examine_gateway(address: GatewayAddress, agent: str) -> list[Finding]:
+    """Return what can be found out about the Gateway at *address* with the agent *agent*."""
+    try:
+        async with open_connection(address, lambda _: None) as connection:
+            return await _ask(connection, agent)
+    except GatewayRefused as refused:
+        return [fault("Gateway", refused.message, "see the line above")]
+    except (Unavailable, Deadline) as away:
+        return [fault("Gateway", away.message, "start it, or check gateway.url")]
+
+
+async def _ask(connection: GatewayConnection, agent: str) -> list[Finding]:
+    clock = facts.clock(connection.hello.clock_ms, round(time.time() * 1000))
+    health = await _call(connection, "health", {})
+    system = await _call(connection, "system.info", {})
+    found = [
+        facts.version(connection.hello.version),
+        clock,
+        facts.disk(system),
+    ]
+    inspected = await _plugin(connection)
+    found.append(facts.plugin(inspected, health, version_of("openclaw-mission-control")))
+    if inspected is not None:
+        found.append(facts.prompt_hook(inspected))
+        found.append(await _tools(connection, agent))
+    config = await _call(connection, "config.get", {})
+    parsed = config.get("parsed")
+    found += facts.sandbox(parsed if isinstance(parsed, dict) else {}, agent)
+    return found
+
+
+async def _plugin(connection: GatewayConnection) -> Mapping[str, Any] | None:
+    try:
+        return await _call(connection, "plugins.inspect", {"pluginId": PLUGIN_ID})
+    except MissionError:
+        return None  # it says so of a plugin that it does not have
+
+
+async def _tools(connection: GatewayConnection, agent: str) -> Finding:
+    try:
+        catalog = await _call(connection, "tools.catalog", {"agentId": agent})
+    except Invalid as unknown:
+        return fault("agent tools", unknown.message, "check gateway.agent against 'agents.list'")
+    return facts.tools(catalog, agent, sorted(TOOLS))
+
+
+async def _call(
+    connection: GatewayConnection, method: str, params: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    try:
+        with trio.fail_after(TIMEOUT_S):
+            return await connection.call(method, params)
+    except trio.TooSlowError:
+        raise Deadline(f"the Gateway did not answer {method} in {TIMEOUT_S:g} s") from None

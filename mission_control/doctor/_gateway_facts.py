@@ -1,0 +1,131 @@
+"""What the Gateway's own answers say about it: pure judgement, no IO.
+
+The payloads are those of `health`, `config.get`, `plugins.inspect`, `tools.catalog` and
+`system.info` of OpenClaw 2026.9.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ._finding import Finding, fault, hint, ok, warning
+
+KNOWN_VERSION = "2026.9.6"
+"""Of OpenClaw, that our tests run against."""
+SKEW_S = 5.0
+"""Clocks that differ by more make times in the two logs hard to compare; 120 s break pairing."""
+LOW_DISK = 1 << 30
+
+_INSTALL = "run 'mission-control install-plugin'"
+
+
+def version(found: str) -> Finding:
+    """Judge the Gateway's version."""
+    if found == KNOWN_VERSION:
+        return ok("Gateway", f"OpenClaw {found}, protocol 4, all scopes granted")
+    return hint(
+        "Gateway",
+        f"OpenClaw {found or 'of unknown version'} answers; our tests run with {KNOWN_VERSION}",
+        "if something behaves oddly, try that version",
+    )
+
+
+def clock(gateway_ms: int, ours_ms: int) -> Finding:
+    """Compare the clocks of the two hosts."""
+    skew_s = abs(gateway_ms - ours_ms) / 1000
+    if skew_s <= SKEW_S:
+        return ok("clocks", "the Gateway's clock and ours agree")
+    return warning(
+        "clocks", f"the Gateway's clock and ours differ by {skew_s:.0f} s", "set both by NTP"
+    )
+
+
+def disk(system: Mapping[str, Any]) -> Finding:
+    """Judge the room on the Gateway's disk."""
+    free = system.get("diskAvailableBytes")
+    if not isinstance(free, int):
+        return hint("Gateway's disk", "the Gateway does not say how full it is", "look there")
+    text = f"{free / (1 << 30):.1f} GiB free"
+    if free >= LOW_DISK:
+        return ok("Gateway's disk", text)
+    return warning("Gateway's disk", text, "make room: sessions are written there")
+
+
+def plugin(inspected: Mapping[str, Any] | None, health: Mapping[str, Any], ours: str) -> Finding:
+    """Judge the bridge plugin: there, loaded, and of our version (*ours*)."""
+    if inspected is None:
+        return warning(
+            "plugin",
+            "the Gateway does not have it: agents there have no mission tools, and operators no"
+            " mission.* methods",
+            _INSTALL,
+        )
+    found = str(_mapping(inspected, "plugin").get("version"))
+    if not _mapping(inspected, "plugin").get("enabled"):
+        return fault("plugin", f"version {found} is installed and disabled", _INSTALL)
+    if "mission-control" not in _mapping(health, "plugins").get("loaded", ()):
+        return fault("plugin", f"version {found} is not loaded: see the Gateway's log", _INSTALL)
+    if found != ours:
+        return warning("plugin", f"version {found}; the sidecar has {ours}", f"{_INSTALL} again")
+    return ok("plugin", f"version {found}, the sidecar's")
+
+
+def prompt_hook(inspected: Mapping[str, Any]) -> Finding:
+    """Judge whether the plugin may put the status text into the prompt."""
+    grants = _mapping(_mapping(inspected, "grants"), "hooks")
+    if _mapping(grants, "allowConversationAccess").get("effective"):
+        return ok("prompt hook", "the status text goes into the prompt through the plugin")
+    return warning(
+        "prompt hook",
+        "the plugin may not touch prompts: a turn that the Gateway resumes by itself lacks the"
+        " status text",
+        f"{_INSTALL} again, which sets hooks.allowConversationAccess",
+    )
+
+
+def tools(catalog: Mapping[str, Any], agent: str, wanted: Sequence[str]) -> Finding:
+    """Judge whether the agent *agent* of the Gateway is offered our tools."""
+    offered = {
+        str(tool.get("id"))
+        for group in catalog.get("groups", ())
+        for tool in _mapping({"group": group}, "group").get("tools", ())
+        if isinstance(tool, dict)
+    }
+    missing = sorted(set(wanted) - offered)
+    if not missing:
+        return ok("agent tools", f"agent {agent} is offered all {len(wanted)} mission tools")
+    return fault(
+        "agent tools",
+        f"agent {agent} is not offered {', '.join(missing)}",
+        "see tools.allow and tools.deny in openclaw.json: add 'mission-control'",
+    )
+
+
+def sandbox(config: Mapping[str, Any], agent: str) -> Iterator[Finding]:
+    """Judge what keeps commands of the agent *agent* inside its folder."""
+    agents = _mapping(config, "agents")
+    entry = _mapping(_mapping(agents, "entries"), agent)
+    box = _mapping(_mapping(agents, "defaults"), "sandbox") | _mapping(entry, "sandbox")
+    mode = box.get("mode", "off")
+    if mode == "all":
+        yield ok("sandbox", f"commands of agent {agent} run in a sandbox")
+    else:
+        yield warning(
+            "sandbox",
+            f"sandbox mode is {mode!r} for agent {agent}: what its commands write is not held"
+            " inside the project, whatever the file tools refuse",
+            "set agents.defaults.sandbox.mode to 'all', or give the agent no exec tool",
+        )
+    fs = _mapping(_mapping(config, "tools"), "fs") | _mapping(_mapping(entry, "tools"), "fs")
+    if mode != "all" and not fs.get("workspaceOnly"):
+        yield hint(
+            "file tools",
+            "OpenClaw's own file tools are held inside the scope by the plugin alone",
+            "set tools.fs.workspaceOnly to true for a second fence",
+        )
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}

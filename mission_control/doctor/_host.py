@@ -1,0 +1,79 @@
+"""Looks at this host: the home, its files, its disk, the database, the sidecar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from ..actors import Home
+from ..storage import MissionError, open_reader
+from ._finding import Finding, fault, hint, ok, warning
+
+LOW_DISK = 1 << 30
+
+FIXED_SQLITE = (3, 51, 3)
+"""Older ones may corrupt a log that two programs write at once: sqlite.org/wal.html."""
+
+
+def examine_host(home: Home) -> Iterator[Finding]:
+    """Yield what can be seen without a sidecar and without a Gateway."""
+    yield _program()
+    if not home.path.is_dir():
+        yield hint("home", f"{home.path} is not there yet", "'mission-control run' makes it")
+        return
+    yield _writable(home.path)
+    yield _room(home.path)
+    yield from _private(home)
+    yield _database(home)
+
+
+def _program() -> Finding:
+    python = ".".join(map(str, sys.version_info[:3]))
+    text = f"Python {python}, SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info >= FIXED_SQLITE:
+        return ok("program", text)
+    return hint(
+        "program",
+        f"{text}: safe with one writer, which the sidecar is",
+        "do not write to the live database with another tool",
+    )
+
+
+def _writable(home: Path) -> Finding:
+    if os.access(home, os.W_OK | os.X_OK):
+        return ok("home", str(home))
+    return fault("home", f"{home} cannot be written to by this user", "choose another --home")
+
+
+def _room(home: Path) -> Finding:
+    free = shutil.disk_usage(home).free
+    text = f"{free / (1 << 30):.1f} GiB free"
+    return ok("disk", text) if free >= LOW_DISK else warning("disk", text, "make room")
+
+
+def _private(home: Home) -> Iterator[Finding]:
+    for path in (home.database, home.token, home.device):
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield warning(
+                "secrets", f"others on this host may read {path}", f"run 'chmod 600 {path}'"
+            )
+
+
+def _database(home: Home) -> Finding:
+    if not home.database.exists():
+        return hint("database", "there is none yet", "'mission-control run' makes it")
+    try:
+        with closing(open_reader(home.database)) as reader:
+            (verdict,) = reader.execute("PRAGMA quick_check(1)").fetchone()
+    except (sqlite3.Error, MissionError) as error:
+        verdict = str(error)
+    if verdict == "ok":
+        return ok("database", f"sound, {home.database.stat().st_size / (1 << 20):.1f} MiB")
+    return fault(
+        "database", f"damaged: {verdict}", "restore one: 'mission-control backup list', 'restore'"
+    )

@@ -1,0 +1,42 @@
+"""The Gateway that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from .actors import Home
+from .config import Config
+from .gateway_bridge import GatewayAddress, read_or_make_device
+from .storage import Invalid
+
+
+def gateway_address(config: Config, home: Home) -> GatewayAddress:
+    """Return where it is, with all that it takes to be let in.
+
+    Raises:
+        Invalid: a setting is wrong, or the token cannot be read.
+    """
+    settings = config.gateway
+    address = GatewayAddress(
+        settings.url,
+        _token(settings.token_file),
+        fingerprint=settings.tls_fingerprint,
+        plaintext=settings.allow_plaintext,
+    )
+    # On this host the token is enough, and a Gateway would pair whatever key it is shown.
+    device = None if address.is_local else read_or_make_device(home.device)
+    return attrs.evolve(address, device=device)
+
+
+def _token(path: str) -> str:
+    if not path:
+        raise Invalid("a Gateway needs its token: give --token-file", field="gateway.token_file")
+    try:
+        return Path(path).expanduser().read_text("utf-8").strip()
+    except OSError as error:
+        raise Invalid(
+            f"cannot read the Gateway's token from {path}: {error.strerror}",
+            field="gateway.token_file",
+        ) from error
