@@ -19,6 +19,7 @@ from ..storage import Change, Forbidden, Invalid, MissionError, NotFound, Unauth
 from . import _jsonrpc as jsonrpc
 from . import _rpc as rpc
 from ._callers import Access, Caller, Doorkeeper, of_agent, of_gateway_scopes
+from ._scope import ToolScope
 from ._table import call
 from ._tools import TOOLS
 from ._wire import PUBLISHED, event_to_wire
@@ -118,6 +119,8 @@ class PluginBridge:
                 return jsonrpc.success(request.id, {})
             case "pulse.get":
                 return await rpc.settle(request, lambda: self._status_text(request.params))
+            case "tool.check":
+                return await rpc.settle(request, lambda: self._check(request.params))
             case "tool.call":
                 return await rpc.settle(request, lambda: self._tool(request.params))
             case _:
@@ -143,15 +146,30 @@ class PluginBridge:
         result = await call(self._mission, agent, method, args)
         return {"text": json.dumps(result, ensure_ascii=False), "details": result}
 
-    def _agent(self, caller: dict[str, Any]) -> Caller:
+    async def _check(self, params: dict[str, Any]) -> dict[str, Any]:
+        agent = self._mission.reads.agent(self._agent_id(params))
+        place = self._mission.home.scope(agent.project_id)
+        scope = ToolScope(place.path, place.src, place.agent(agent.soul) / "working.md")
+        given = _member(params, "params")
+        # In a thread: it looks at the disk, which may be slow.
+        refusal = await trio.to_thread.run_sync(
+            scope.refusal, str(params.get("tool")), given, params.get("derivedPaths")
+        )
+        return {"block": refusal}
+
+    def _agent_id(self, caller: dict[str, Any]) -> str:
         agent_id = self._mission.reads.agent_of_session(str(caller.get("sessionKey", "")))
         if agent_id is None:
             raise Forbidden(
                 "this conversation is not a Mission Control session: only agents at work in a"
                 " project may use this tool"
             )
+        return agent_id
+
+    def _agent(self, caller: dict[str, Any]) -> Caller:
+        agent_id, run_id = self._agent_id(caller), caller.get("runId")
         identity = self._mission.tokens.of_agent(agent_id)
-        if identity is not None:
+        if identity is not None and run_id in (None, identity.pulse_id):
             return of_agent(identity)
         # A person talks with the agent, or a turn outlived its pulse: it may look, not touch.
         agent = self._mission.reads.agent(agent_id)

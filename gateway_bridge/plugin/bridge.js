@@ -17,6 +17,8 @@ export const LIMITS = Object.freeze({
   callMs: 30_000,
   /** As `callMs`, of a prompt hook: an agent's turn waits for it. */
   promptMs: 2_000,
+  /** As `callMs`, of the check of a tool call. */
+  checkMs: 5_000,
   /** How long a call waits for a link before it is refused. */
   connectGraceMs: 1_500,
   /** From opening the socket to the answered hello. */

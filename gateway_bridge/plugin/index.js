@@ -1,6 +1,7 @@
 /**
- * The Mission Control plugin: hands `mission.*` methods, agent tools and the prompt hook to the
- * sidecar, and the sidecar's events to the Gateway's clients.  It decides nothing itself.
+ * The Mission Control plugin: hands `mission.*` methods, agent tools, the prompt hook and the paths
+ * that tools name to the sidecar, and the sidecar's events to the Gateway's clients.  It decides
+ * nothing itself.
  *
  * The Gateway evaluates this file more than once in one process: a copy for methods and services,
  * another for the tools and hooks of agents' turns.  They meet in one bridge, on `globalThis`.
@@ -19,14 +20,25 @@ const SHARED = Symbol.for("openclaw-mission-control.bridge");
 const OUR_SESSIONS = ":mc:";
 
 /** @typedef {import("./bridge.js").Limits} Limits */
-/** @typedef {Record<symbol, Bridge | undefined>} Shelf */
+/**
+ * What the copies of this module share.  Tool calls have their run's id in hooks, not in tools.
+ *
+ * @typedef {object} Shared
+ * @property {Bridge} bridge
+ * @property {Map<string, string>} runs  run ids by tool call
+ */
+/** @typedef {Record<symbol, Shared | undefined>} Shelf */
 
 const shelf = /** @type {Shelf} */ (/** @type {unknown} */ (globalThis));
+/** Tool calls whose run is remembered, the newest. */
+const REMEMBERED_CALLS = 1000;
+/** A parameter longer than this is a content, not a path; the sidecar need not see it. */
+const PATH_CHARS = 4096;
 
 /** @returns {Bridge} */
 function bridge() {
   const shared = shelf[SHARED];
-  if (shared) return shared;
+  if (shared) return shared.bridge;
   const text = "Mission Control's plugin has no service running in this process";
   throw linkError("bridge-stopped", text, { mayHaveExecuted: false });
 }
@@ -54,8 +66,19 @@ function operator(client) {
  * @param {any} ctx
  * @param {string} toolCallId
  */
-function agent({ agentId, sessionKey, sessionId, workspaceDir, runId }, toolCallId) {
+function agent({ agentId, sessionKey, sessionId, workspaceDir }, toolCallId) {
+  const runId = shelf[SHARED]?.runs.get(callKey(sessionKey, toolCallId));
   return { kind: "agent", agentId, sessionKey, sessionId, workspaceDir, toolCallId, runId };
+}
+
+/**
+ * Models number their calls anew in each conversation.
+ *
+ * @param {string | undefined} sessionKey
+ * @param {string} toolCallId
+ */
+function callKey(sessionKey, toolCallId) {
+  return `${sessionKey} ${toolCallId}`;
 }
 
 /** @param {any} api */
@@ -127,6 +150,63 @@ function registerPulse(api, limits) {
 }
 
 /**
+ * Of a tool's parameters what may name a file: no contents.
+ *
+ * @param {unknown} value
+ * @returns {any}
+ */
+function namesOnly(value) {
+  if (typeof value === "string") return value.length <= PATH_CHARS ? value : undefined;
+  if (Array.isArray(value)) return value.map(namesOnly);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, namesOnly(each)]));
+}
+
+/**
+ * Holds the tools of our agents inside their project: the sidecar judges each call, and one that
+ * it cannot judge is blocked.
+ *
+ * @param {any} api
+ * @param {Limits} limits
+ */
+function registerScope(api, limits) {
+  const ours = new Set(TOOLS.map(({ name }) => name));
+  /**
+   * @param {any} event
+   * @param {any} ctx
+   */
+  const judge = async ({ toolName, params, toolCallId, derivedPaths }, { sessionKey, runId }) => {
+    if (!sessionKey?.includes(OUR_SESSIONS)) return undefined;
+    remember(callKey(sessionKey, toolCallId), runId);
+    if (ours.has(toolName)) return undefined;
+    const asked = { sessionKey, tool: toolName, params: namesOnly(params ?? {}), derivedPaths };
+    try {
+      const { block } = await bridge().call("tool.check", asked, { timeoutMs: limits.checkMs });
+      return block ? { block: true, blockReason: block } : undefined;
+    } catch (error) {
+      const { message } = /** @type {Error} */ (error);
+      return { block: true, blockReason: `${toolName} cannot be checked now: ${message}` };
+    }
+  };
+  api.on("before_tool_call", judge);
+}
+
+/**
+ * @param {string} key
+ * @param {string | undefined} runId
+ */
+function remember(key, runId) {
+  const runs = shelf[SHARED]?.runs;
+  if (!runs || !runId) return;
+  runs.delete(key);
+  runs.set(key, runId);
+  for (const oldest of runs.keys()) {
+    if (runs.size <= REMEMBERED_CALLS) return;
+    runs.delete(oldest);
+  }
+}
+
+/**
  * @param {any} config  the Gateway's whole configuration
  * @returns {boolean} whether the Gateway lets our prompt hook run
  */
@@ -180,14 +260,14 @@ function registerService(api, limits) {
         emit: emitter(ctx),
         limits: { ...limits, connectGraceMs: connectGraceMs ?? limits.connectGraceMs },
       });
-      shelf[SHARED]?.stop();
-      shelf[SHARED] = ours;
+      shelf[SHARED]?.bridge.stop();
+      shelf[SHARED] = { bridge: ours, runs: new Map() };
       ours.start();
     },
     stop() {
       ours?.stop();
       // A restart inside the process keeps globalThis: leave nothing dead on it.
-      if (shelf[SHARED] === ours) delete shelf[SHARED];
+      if (shelf[SHARED]?.bridge === ours) delete shelf[SHARED];
     },
   });
 }
@@ -205,6 +285,7 @@ export function createPlugin(limits = LIMITS) {
         api.registerTool((/** @type {any} */ ctx) => agentTool(ctx, tool), { name: tool.name });
       }
       registerPulse(api, limits);
+      registerScope(api, limits);
       registerService(api, limits);
     },
   };

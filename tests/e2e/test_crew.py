@@ -67,6 +67,17 @@ def work(request: ModelRequest, title: str, step: int) -> Step:
         return asking[min(step, 2)]
     if title == "Wait for me":
         GATE.wait(PATIENCE_S)
+    if title == "Leave the scope":
+        leaving: tuple[Step, ...] = (
+            thought,
+            CallTool("write", {"path": "../../../escaped.txt", "content": "x"}),
+            CallTool("write", {"path": "../KANBAN.md", "content": "mine"}),
+            CallTool("read", {"path": "/etc/passwd"}),
+            CallTool("read", {"path": "../KANBAN.md"}),
+            CallTool("mission_task", {"action": "move", "new_status": "done"}),
+            Say("I tried."),
+        )
+        return leaving[min(step, 6)]
     file = title.lower().replace(" ", "-") + ".txt"
     steps: tuple[Step, ...] = (
         thought,
@@ -298,3 +309,33 @@ async def test_the_doctor_tells_of_an_agent_that_the_gateway_does_not_have(
     address = GatewayAddress(factory.stack.url, TOKEN)
     faults = [f for f in await examine_gateway(address, "nobody") if f.level is Level.FAULT]
     assert [finding.topic for finding in faults] == ["agent tools"]
+
+
+async def test_the_gateways_own_tools_are_held_inside_the_project(factory: Factory) -> None:
+    with factory.sidecar():
+        async with factory.client() as client:
+            await client.call("mission.subscribe")
+            await client.call("mission.project.init", project_name="Held")
+            project_id = "held"
+            await client.call("mission.agent.create", soul="shuri", project_id=project_id)
+            await client.call(
+                "mission.task.create",
+                project_id=project_id,
+                title="Leave the scope",
+                assignee_id="shuri",
+            )
+
+            async def done() -> bool:
+                return await statuses(client, project_id) == {"Leave the scope": "done"}
+
+            await until(client, done)
+    async with open_connection(GatewayAddress(factory.stack.url, TOKEN), lambda _: None) as gateway:
+        told = await history(gateway, f"agent:main:mc:{project_id}:shuri")
+    assert "write refused: '../../../escaped.txt' is outside your project" in told
+    assert "write refused: '../KANBAN.md' is kept by Mission Control" in told
+    assert "read refused: '/etc/passwd' is outside your project" in told
+    assert "root:" not in told
+    assert "# Held" in told, "the board may be read"
+    assert not (factory.home / "escaped.txt").exists()
+    kanban = (factory.home / "projects" / project_id / "KANBAN.md").read_text()
+    assert "Leave the scope" in kanban

@@ -180,7 +180,7 @@ test("no status text leaves the prompt as it is", async (t) => {
 });
 
 test("a sidecar that is slow with the status text does not hold the turn", async (t) => {
-  const { sidecar, gateway } = await started(t, { limits: { promptMs: 20 } });
+  const { sidecar, gateway } = await started(t, { limits: { promptMs: 500 } });
   const link = await sidecar.accept();
   const prompt = gateway.buildPrompt({ sessionKey: SESSION });
   await link.next();
@@ -278,9 +278,9 @@ test("a second start takes over from a service that was never stopped", async (t
 });
 
 const CHILD = `
-  const { default: plugin } = await import(process.env.PLUGIN);
-  const { FakeGateway } = await import(process.env.GATEWAY);
-  const gateway = new FakeGateway(plugin, JSON.parse(process.env.CONFIG));
+  const { createPlugin } = await import(process.env.PLUGIN);
+  const { FakeGateway, QUICK } = await import(process.env.GATEWAY);
+  const gateway = new FakeGateway(createPlugin(QUICK), JSON.parse(process.env.CONFIG));
   gateway.start();
   const { ok } = await gateway.request("mission.system.health", {});
   gateway.stop();
@@ -302,4 +302,67 @@ test("stop closes everything and lets node exit", async (t) => {
   const link = await sidecar.accept();
   await link.answerNext({ ok: true });
   assert.deepEqual(await exited, [0, null]);
+});
+
+const OURS = { agentId: "main", sessionKey: SESSION, runId: "run-1" };
+
+test("the sidecar judges what other tools of our agents name, and long contents stay here", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const event = {
+    toolName: "write",
+    params: { path: "../x", content: "y".repeat(5000), edits: [{ path: "a", n: 1 }] },
+    toolCallId: "c1",
+    derivedPaths: ["../x"],
+  };
+  const verdict = gateway.beforeTool(event, OURS);
+  const request = await link.answerNext({ block: "write refused: outside" });
+  assert.equal(request.method, "tool.check");
+  assert.deepEqual(request.params, {
+    sessionKey: SESSION,
+    tool: "write",
+    params: { path: "../x", edits: [{ path: "a", n: 1 }] },
+    derivedPaths: ["../x"],
+  });
+  assert.deepEqual(await verdict, { block: true, blockReason: "write refused: outside" });
+});
+
+test("what the sidecar does not refuse goes on, and other sessions are none of its business", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const event = { toolName: "read", params: { path: "a" }, toolCallId: "c1" };
+  const verdict = gateway.beforeTool(event, OURS);
+  await link.answerNext({ block: null });
+  assert.equal(await verdict, undefined);
+  assert.equal(await gateway.beforeTool(event, { sessionKey: "agent:main:main" }), undefined);
+  assert.equal(await gateway.beforeTool(event, {}), undefined);
+});
+
+test("a call that cannot be judged is blocked", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const event = { toolName: "write", params: { path: "a" }, toolCallId: "c1" };
+  const verdict = gateway.beforeTool(event, OURS);
+  const { id } = await link.next();
+  link.send({ jsonrpc: "2.0", id, error: { code: -32003, message: "no session of ours" } });
+  const { block, blockReason } = await verdict;
+  assert.equal(block, true);
+  assert.match(blockReason, /cannot be checked now: no session of ours/);
+  gateway.stop();
+  assert.equal((await gateway.beforeTool(event, OURS)).block, true);
+});
+
+test("a tool call carries the run that the Gateway's hook named for it", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const own = { toolName: "log_event", params: {}, toolCallId: "call-1" };
+  assert.equal(await gateway.beforeTool(own, OURS), undefined);
+  const result = gateway.callTool("log_event", OURS, { thought: "hm" });
+  const { params } = await link.answerNext({ text: "ok" });
+  assert.equal(params.caller.runId, "run-1");
+  await result;
+  const other = gateway.callTool("log_event", { ...OURS, sessionKey: `${SESSION}2` }, {});
+  const request = await link.answerNext({ text: "ok" });
+  assert.equal(request.params.caller.runId, undefined);
+  await other;
 });

@@ -246,7 +246,7 @@ def real(tmp_path: Path) -> RealOpenClaw:
 
 @pytest.mark.slow
 @pytest.mark.openclaw
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_openclaw_takes_the_plugin_twice_keeps_the_users_settings_and_lets_it_go(
     real: RealOpenClaw,
 ) -> None:
@@ -279,7 +279,7 @@ def test_openclaw_takes_the_plugin_twice_keeps_the_users_settings_and_lets_it_go
 
 @pytest.mark.slow
 @pytest.mark.openclaw
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_gateway_that_has_plugins_switched_off_is_said_so(real: RealOpenClaw) -> None:
     real.config.write_text(json.dumps({"plugins": {"enabled": False}}))
     with pytest.raises(Unavailable, match=r"does not load it \(plugins disabled\)"):

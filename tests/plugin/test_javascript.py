@@ -12,7 +12,7 @@ from openclaw_paths import find_openclaw
 
 @pytest.mark.slow
 @pytest.mark.openclaw
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_plugins_unit_tests_pass() -> None:
     files = sorted(path.name for path in Path(__file__).parent.glob("*.test.js"))
     assert files

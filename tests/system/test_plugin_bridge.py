@@ -165,6 +165,45 @@ async def test_a_tool_acts_as_the_agent_of_the_session_whatever_its_arguments_sa
         )
 
 
+async def test_a_late_tool_call_of_an_attempt_that_has_ended_may_look_and_not_touch(
+    open_home: Open,
+) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        running, task_id = runner.orders[0].pulse_id, runner.orders[0].task_id
+
+        async def use(tool: str, run_id: str, **args: object) -> Any:
+            caller = {"sessionKey": key, "runId": run_id}
+            return await answer_to(wire, call("tool.call", tool=tool, args=args, caller=caller))
+
+        late = await use("log_event", "an-earlier-run", task_id=task_id, thought="late")
+        assert kind(late) == "forbidden"
+        seen = await use("mission_task", "an-earlier-run", action="get", task_id=task_id)
+        assert seen["result"]["details"]["task"]["id"] == task_id
+        assert "result" in await use("log_event", running, task_id=task_id, thought="in time")
+        thoughts = [event.thought for event in mc.mission.reads.events(task_id=task_id)]
+        assert "in time" in thoughts
+        assert "late" not in thoughts
+
+
+async def test_the_tools_of_openclaw_are_held_inside_the_project(open_home: Open) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+
+        async def check(tool: str, **params: object) -> Any:
+            asked = call("tool.check", sessionKey=key, tool=tool, params=params)
+            return (await answer_to(wire, asked))["result"]["block"]
+
+        assert await check("write", path="a.txt") is None
+        assert await check("write", path="../agents/shuri/working.md") is None
+        assert "outside your project" in await check("read", path="/etc/passwd")
+        assert "kept by Mission Control" in await check("write", path="../KANBAN.md")
+        stranger = call("tool.check", sessionKey="agent:main:main", tool="read", params={})
+        assert kind(await answer_to(wire, stranger)) == "forbidden"
+
+
 @pytest.mark.parametrize("tool", sorted(TOOLS))
 async def test_a_session_that_is_not_ours_may_use_no_tool(open_home: Open, tool: str) -> None:
     async with open_home(idle()) as mc, plugin(mc) as wire:
@@ -249,7 +288,7 @@ async def test_events_are_told_for_the_gateway_to_pass_on(open_home: Open) -> No
 async def test_a_plugin_that_is_silent_is_let_go_and_one_that_pings_is_kept(
     open_home: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.SILENT_AFTER_S", 0.5)
+    monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.SILENT_AFTER_S", 3.0)
     async with open_home(idle()) as mc, plugin(mc) as silent, plugin(mc) as lively:
         ended = trio.Event()
 
@@ -260,7 +299,7 @@ async def test_a_plugin_that_is_silent_is_let_go_and_one_that_pings_is_kept(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ping)
-            await silent.closed(within_s=5)
+            await silent.closed()
             ended.set()
         assert (await lively.ask(call("bridge.ping")))["result"] == {}
 
@@ -270,4 +309,4 @@ async def test_a_plugin_that_never_says_hello_is_let_go(
 ) -> None:
     monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.HELLO_WITHIN_S", 0.1)
     async with open_home(idle()) as mc, knocking(mc) as wire:
-        await wire.closed(within_s=5)
+        await wire.closed()

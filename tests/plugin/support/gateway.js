@@ -2,9 +2,15 @@
 
 import { LIMITS } from "../../../gateway_bridge/plugin/bridge.js";
 
-/** Limits under which nothing in a test takes long. */
+const PATIENCE_MS = 60_000;
+
+/** Limits under which a new attempt is soon made, and none is given up on a slow machine. */
 export const QUICK = Object.freeze({
   ...LIMITS,
+  connectGraceMs: PATIENCE_MS,
+  helloMs: PATIENCE_MS,
+  promptMs: PATIENCE_MS,
+  checkMs: PATIENCE_MS,
   reconnectMinMs: 1,
   reconnectMaxMs: 5,
   refusedMs: 5,
@@ -107,5 +113,10 @@ export class FakeGateway {
   /** @param {object} ctx */
   buildPrompt(ctx) {
     return this.hooks.get("before_prompt_build")?.({ prompt: "go", messages: [] }, ctx);
+  }
+
+  /** @param {object} event  @param {object} ctx */
+  beforeTool(event, ctx) {
+    return this.hooks.get("before_tool_call")?.(event, ctx);
   }
 }

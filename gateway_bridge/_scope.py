@@ -1,0 +1,107 @@
+"""What OpenClaw's own tools may touch in a project: a judgement of the paths that a call names.
+
+A guardrail for agents that mean well: between this look and the tool's own a path may change, and
+a command may name what no parameter shows.  The boundary is the Gateway's sandbox, which `doctor`
+looks at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+READING = frozenset({"read", "ls", "find", "grep", "image", "pdf"})
+"""Tools that change nothing."""
+COMMANDS = frozenset({"exec", "bash", "process", "terminal", "code_execution"})
+"""Tools that run programs: only the folder they run in can be judged."""
+
+_PATHS = frozenset(
+    {
+        "cwd",
+        "destination",
+        "file",
+        "filePath",
+        "file_path",
+        "filename",
+        "from",
+        "path",
+        "paths",
+        "source",
+        "target",
+        "to",
+        "workdir",
+    }
+)
+"""Names of parameters that hold paths, in the tools of OpenClaw 2026.9.6."""
+_PATCHED = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
+
+
+@attrs.frozen
+class ToolScope:
+    """The folders that an agent's tools are held to."""
+
+    project: Path
+    """May be read, all of it."""
+    cwd: Path
+    """Where relative paths begin; may be written, all of it."""
+    notes: Path
+    """The one file elsewhere that may be written: the agent's `working.md`."""
+
+    def refusal(self, tool: str, params: Mapping[str, Any], derived: object = None) -> str | None:
+        """Say why a call of *tool* is refused, in words for the model; None where it is not.
+
+        Args:
+            tool: as the Gateway names it.
+            params: as the model wrote them, perhaps without long texts.
+            derived: the paths that the Gateway itself found in them.
+        """
+        paths = {*_named(params, patch=tool == "apply_patch"), *_listed(derived)}
+        writes = tool not in READING and tool not in COMMANDS
+        for path in sorted(paths):
+            why = self._judge(path, writes=writes)
+            if why:
+                return f"{tool} refused: {path!r} {why}"
+        return None
+
+    def _judge(self, path: str, *, writes: bool) -> str | None:
+        if "\0" in path:
+            return "is not a path"
+        if path.startswith("~"):
+            return "is outside your project: give a path relative to your working folder"
+        real = Path(os.path.realpath(self.cwd / path))
+        project, source = (Path(os.path.realpath(each)) for each in (self.project, self.cwd))
+        if not real.is_relative_to(project):
+            return "is outside your project: stay in your working folder"
+        if writes and not real.is_relative_to(source) and real != self._notes(project):
+            return "is kept by Mission Control: write in src/ or in your own working.md"
+        return None
+
+    def _notes(self, project: Path) -> Path:
+        return project / self.notes.relative_to(self.project)
+
+
+def _named(params: Mapping[str, Any], *, patch: bool) -> Iterator[str]:
+    for name, value in params.items():
+        if name in _PATHS:
+            yield from _texts(value)
+        if patch and isinstance(value, str):
+            yield from (path.strip() for path in _PATCHED.findall(value))
+
+
+def _listed(derived: object) -> Iterator[str]:
+    """Yield the strings in a list of paths, or of objects with a `path`."""
+    for item in derived if isinstance(derived, list) else ():
+        yield from _texts(item.get("path") if isinstance(item, dict) else item)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
