@@ -43,18 +43,21 @@ def install_plugin(
     *,
     url: str,
     token_file: Path,
+    spawn: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> InstallReport:
     """Install or replace the plugin, point it at the sidecar, and see that OpenClaw loads it.
 
     May be repeated.  Of the Gateway's configuration only the plugin's `enabled`, `url`,
-    `tokenFile` and `allowConversationAccess` are set; OpenClaw adds the plugin to a `plugins.allow`
-    that is there, and drops the comments of the file.
+    `tokenFile`, `spawn` and `allowConversationAccess` are set; OpenClaw adds the plugin to a
+    `plugins.allow` that is there, and drops the comments of the file.
 
     Args:
         openclaw: the command and its first arguments, as `("openclaw",)`.
         url: of the sidecar's `/bridge`; loopback only.
         token_file: absolute; must be readable by the Gateway when it connects, not now.
+        spawn: the command of a sidecar that the Gateway is to start, end and start again; none
+            where somebody else starts it.
         env: the command's whole environment; None is ours.
 
     Raises:
@@ -66,7 +69,7 @@ def install_plugin(
     with _unpacked() as folder:
         install = ("plugins", "install", str(folder), "--force", "--accept-capabilities")
         command.run("installing the plugin", *install)
-    patch = json.dumps(_settings(url, token_file))
+    patch = json.dumps(_settings(url, token_file, spawn))
     command.run("configuring the plugin", "config", "patch", "--stdin", stdin=patch)
     return _loaded(command)
 
@@ -171,11 +174,12 @@ def _unpacked() -> Iterator[Path]:
         yield folder
 
 
-def _settings(url: str, token_file: Path) -> dict[str, Any]:
-    entry = {
+def _settings(url: str, token_file: Path, spawn: Sequence[str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         # After an uninstall it is false, and stays so when the plugin is installed again.
         "enabled": True,
-        "config": {"url": url, "tokenFile": str(token_file)},
+        # In a patch, null takes a setting away.
+        "config": {"url": url, "tokenFile": str(token_file), "spawn": [*spawn] or None},
         # Without it the Gateway drops our prompt hook.
         "hooks": {"allowConversationAccess": True},
     }

@@ -75,6 +75,7 @@ export class Bridge {
   /** @type {NodeJS.Timeout | undefined} */
   #retry;
   #attempts = 0;
+  #connecting = false;
   /** @type {number | undefined} */
   #upSince;
   #stopped = false;
@@ -92,6 +93,13 @@ export class Bridge {
   }
 
   start() {
+    void this.#connect();
+  }
+
+  /** Somebody knows that the sidecar can be reached now: connect without waiting. */
+  kick() {
+    if (this.#stopped || this.#link || this.#connecting) return;
+    clearTimeout(this.#retry);
     void this.#connect();
   }
 
@@ -203,11 +211,14 @@ export class Bridge {
   }
 
   async #connect() {
+    this.#connecting = true;
     try {
       const token = await this.#readToken();
       if (!this.#stopped) this.#open(token);
     } catch (error) {
       this.#lost({ text: /** @type {Error} */ (error).message });
+    } finally {
+      this.#connecting = false;
     }
   }
 

@@ -9,6 +9,7 @@
 
 import { Bridge, LIMITS } from "./bridge.js";
 import { linkError, toGatewayError, toToolFailure } from "./errors.js";
+import { SpawnedSidecar } from "./spawn.js";
 import { METHODS, TOOLS } from "./surface.js";
 
 export const ID = "mission-control";
@@ -240,9 +241,11 @@ function emitter({ gatewayEvents, logger }) {
  * @param {Limits} limits
  */
 function registerService(api, limits) {
-  const { url = DEFAULT_URL, tokenFile, connectGraceMs } = api.pluginConfig ?? {};
+  const { url = DEFAULT_URL, tokenFile, connectGraceMs, spawn } = api.pluginConfig ?? {};
   /** @type {Bridge | undefined} */
   let ours;
+  /** @type {SpawnedSidecar | undefined} */
+  let sidecar;
   api.registerService({
     id: ID,
     /** @param {any} ctx */
@@ -263,11 +266,17 @@ function registerService(api, limits) {
       shelf[SHARED]?.bridge.stop();
       shelf[SHARED] = { bridge: ours, runs: new Map() };
       ours.start();
+      if (spawn) {
+        const kick = ours.kick.bind(ours);
+        sidecar = new SpawnedSidecar({ argv: spawn, log: ctx.logger, ready: kick });
+        sidecar.start();
+      }
     },
-    stop() {
+    async stop() {
       ours?.stop();
       // A restart inside the process keeps globalThis: leave nothing dead on it.
       if (shelf[SHARED]?.bridge === ours) delete shelf[SHARED];
+      await sidecar?.stop();
     },
   });
 }

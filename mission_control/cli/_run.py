@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,14 +26,15 @@ from ._group import Shared, main, pass_shared
 @click.option("--command", help="What local processes run as agents that name nothing.")
 @click.option("--host", help="Where to listen: a loopback address.")
 @click.option("--port", type=int, help="18700 by default; 0 takes a free one.")
+@click.option("--until-eof", is_flag=True, help="Stop when standard input ends: for a parent.")
 @click.option("--verbose", is_flag=True, help="Say on the console what the parts do.")
 @pass_shared
-def run(shared: Shared, /, verbose: bool, **options: Any) -> None:
+def run(shared: Shared, /, verbose: bool, until_eof: bool, **options: Any) -> None:
     """Run the sidecar until it is told to stop."""
     config = load_config(shared.home, _flags(options))
     level = logging.INFO if verbose else logging.WARNING
     with log_into(shared.home, console=level) as release:
-        trio.run(_serve, shared.home, config, release)
+        trio.run(_serve, shared.home, config, release, until_eof)
 
 
 def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -49,7 +53,9 @@ def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _serve(home: Path, config: Config, release: Callable[[], None]) -> None:
+async def _serve(
+    home: Path, config: Config, release: Callable[[], None], until_eof: bool
+) -> None:
     # Imported here: the other commands need no server.
     from ..app import open_mission_control  # noqa: PLC0415
 
@@ -58,9 +64,26 @@ async def _serve(home: Path, config: Config, release: Callable[[], None]) -> Non
             release()
             runner = mc.mission.runner
             click.echo(f"mission control listens on {mc.url}, home {home}, runner {runner.name}")
-            async for _ in signals:
-                break
-            click.echo("stopping: runs are ended and closed first")
+            async with trio.open_nursery() as nursery:
+                if until_eof:
+                    nursery.start_soon(_cancel_at_eof, nursery.cancel_scope)
+                await anext(signals)
+                nursery.cancel_scope.cancel()
+            _say("stopping: runs are ended and closed first")
+
+
+async def _cancel_at_eof(scope: trio.CancelScope) -> None:
+    """Cancel *scope* when our standard input ends: whoever held it has gone, however it went."""
+    stdin = sys.stdin.fileno()
+    # In a thread, and past Python's buffers: whatever it is, a terminal too, this may be cancelled.
+    while await trio.to_thread.run_sync(os.read, stdin, 4096, abandon_on_cancel=True):
+        pass
+    scope.cancel()
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # a parent that has gone does not read either
+        click.echo(text)
 
 
 @main.command()

@@ -263,7 +263,7 @@ test("a call aborted before it starts is never sent", async (t) => {
 });
 
 test("a silent sidecar is asked whether it lives, and kept while it answers", async (t) => {
-  const { sidecar, log } = await started(t, { limits: { pingMs: 20 } });
+  const { sidecar, log } = await started(t, { limits: { pingMs: 500 } });
   const link = await sidecar.accept();
   for (let beat = 0; beat < 5; beat++) {
     assert.equal((await link.answerNext({})).method, "bridge.ping");

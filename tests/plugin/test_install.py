@@ -90,7 +90,7 @@ def test_an_installation_copies_configures_and_verifies(fake: FakeOpenClaw) -> N
     assert json.loads(configure["stdin"])["plugins"]["entries"] == {
         "mission-control": {
             "enabled": True,
-            "config": {"url": URL, "tokenFile": "/srv/t"},
+            "config": {"url": URL, "tokenFile": "/srv/t", "spawn": None},
             "hooks": {"allowConversationAccess": True},
         }
     }

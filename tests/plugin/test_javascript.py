@@ -17,7 +17,7 @@ def test_the_plugins_unit_tests_pass() -> None:
     files = sorted(path.name for path in Path(__file__).parent.glob("*.test.js"))
     assert files
     done = subprocess.run(
-        [str(find_openclaw().node), "--test", *files],
+        [str(find_openclaw().node), "--test", "--test-timeout=120000", *files],
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
