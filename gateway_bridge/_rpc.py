@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import trio
 
-from ..actors import FEED, Mission, Subscribe, Subscription
-from ..storage import Change, Internal, Invalid, MissionError
+from ..actors import FEED, Mission, PlaceGone, Subscribe, Subscription
+from ..storage import Change, Internal, MissionError
+from ..storage.history import Cursor
 from . import _jsonrpc as jsonrpc
 from ._callers import Caller
 from ._params import structure
 from ._table import METHODS, call, require_present
-from ._wire import PUBLISHED, cursor, event_to_wire
+from ._wire import PUBLISHED, event_to_wire
 
 log = logging.getLogger("mission_control.rpc")
 
@@ -29,12 +30,7 @@ MAX_CONCURRENT = 64
 CODE_LAGGED = 4408
 """WebSocket close code: the client was too slow; it resumes from its last cursor."""
 
-
-MAX_REPLAY = 10_000
-"""Changes that a subscriber may have missed; who missed more reads a snapshot."""
-
 SUBSCRIBE = "mission.subscribe"
-_CURSOR = re.compile(r"([0-9a-f]+)\.([0-9]{1,18})")
 
 
 @attrs.frozen
@@ -132,7 +128,7 @@ class Conversation:
             subscription, resync = await self._begin(params.since)
             epoch = self._mission.reads.epoch()
             nursery.start_soon(self._tell, subscription, project_id, epoch, answered)
-            return {"cursor": cursor(epoch, subscription.cursor), "resync": resync}
+            return {"cursor": str(Cursor(epoch, subscription.cursor)), "resync": resync}
 
         answered = trio.Event()
         reply = await settle(request, begin)
@@ -149,16 +145,12 @@ class Conversation:
         return project_id
 
     async def _begin(self, since: str | None) -> tuple[Subscription, bool]:
-        after, resync = None, False
-        if since is not None:
-            place = _CURSOR.fullmatch(since)
-            if place is None:
-                raise Invalid("since must be a cursor that an answer or event gave", field="since")
-            number = int(place[2])
-            known = place[1] == self._mission.reads.epoch()
-            resync = not (known and 0 <= self._mission.reads.last_seq() - number <= MAX_REPLAY)
-            after = None if resync else number
-        return await self._mission.ask(FEED, Subscribe(after)), resync
+        """Return a subscription, and whether it cannot go on from where the client was."""
+        place = None if since is None else Cursor.parse(since, field="since")
+        if place is not None and place.epoch == self._mission.reads.epoch():
+            with suppress(PlaceGone):
+                return await self._mission.ask(FEED, Subscribe(place.seq)), False
+        return await self._mission.ask(FEED, Subscribe()), place is not None
 
     async def _tell(
         self, subscription: Subscription, project_id: str | None, epoch: str, answered: trio.Event

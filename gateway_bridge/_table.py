@@ -30,17 +30,19 @@ class Request(Generic[P]):
     async def commit(self, project_id: str, command: Any) -> Any:
         """Commit *command* on behalf of the caller."""
         self.caller.require_project(project_id)
-        return await self.mission.commit(project_id, command, by=self.caller.name, key=self.key)
+        identity = self.caller.identity
+        return await self.mission.commit(
+            project_id,
+            command,
+            by=self.caller.name,
+            key=self.key,
+            fence=identity.fence if identity is not None else None,
+        )
 
     @property
     def agent_id(self) -> str | None:
         """The calling agent's id; None for operators."""
         return self.caller.identity.agent_id if self.caller.identity else None
-
-    @property
-    def pulse_id(self) -> str | None:
-        """The attempt that the calling agent is in."""
-        return (self.caller.identity.pulse_id or None) if self.caller.identity else None
 
 
 Handler = Callable[[Request[Any]], Awaitable[Any]]

@@ -15,6 +15,7 @@ COLUMNS = {
     "attempts": "tries",
     "id": "id",
 }
+SHOWN_AT_ONCE = 1_000
 STATUSES = ["backlog", "in_progress", "done", "blocked", "archived"]
 
 
@@ -58,11 +59,20 @@ def list_(shared: Shared, /, **params: object) -> None:
 
 @main.command()
 @click.argument("project_id")
+@click.option(
+    "--at",
+    metavar="TIME|CURSOR",
+    help="As it was: 2026-11-22T18:00:00Z (UTC where it has no offset), -2h, or a cursor.",
+)
 @pass_shared
-def board(shared: Shared, project_id: str) -> None:
-    """Show a project's board."""
-    answer = shared.sidecar.call("mission.task.list", project_id=project_id, limit=500)
+def board(shared: Shared, project_id: str, at: str | None) -> None:
+    """Show a project's board, as it is or as it was."""
+    answer = shared.sidecar.call(
+        "mission.task.list", project_id=project_id, at=at, limit=SHOWN_AT_ONCE
+    )
     shared.show(answer, lambda value: _show.rows(value["tasks"], COLUMNS))
+    if answer["next"] is not None:
+        click.echo(f"only the first {SHOWN_AT_ONCE} cards are shown", err=True)
 
 
 @task.command()
