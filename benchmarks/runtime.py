@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 import trio
@@ -25,6 +25,7 @@ import _channels
 from _latency import stop_backlog, timer
 from _memory import idle_bytes
 from _rounds import Contender, Score, on_asyncio, on_trio, race, without_gc
+from _rows import Row
 
 CHANNEL, ASYNCIO, PYKKA = "trio channel", "asyncio.Queue", "pykka"
 
@@ -49,27 +50,6 @@ RACES: Final = (
     Race("spawn", 2_000, ("spawn",)),
     Race("restart", 2_500, ("restart",)),
 )
-
-
-@attrs.frozen
-class Row:
-    """One number of the result, with what it is to be."""
-
-    key: str
-    what: str
-    unit: Literal["x", "B", "ms"]
-    bar: float
-    goal: float
-
-    def reaches(self, limit: float, value: float) -> bool:
-        """A ratio is to be large, and anything else small."""
-        return value >= limit if self.unit == "x" else value <= limit
-
-    def verdict(self, value: float) -> str:
-        """What *value* reaches."""
-        if self.reaches(self.goal, value):
-            return "goal"
-        return "bar" if self.reaches(self.bar, value) else "missed"
 
 
 ROWS: Final = (

@@ -146,6 +146,18 @@ class Task:
 
 
 @attrs.frozen
+class TaskOwner:
+    """Of a card, only whose it is: what has to be known to add to its stream of thoughts.
+
+    A thought is the commonest of all writes, and the whole card would be a seventh of its cost.
+    """
+
+    id: str
+    project_id: str
+    assignee: str | None
+
+
+@attrs.frozen
 class Dependency:
     """*task_id* is not offered before *depends_on* is done."""
 
@@ -195,6 +207,8 @@ class Pulse:
     cost_usd: float | None
     started_at: int
     ended_at: int | None
+    fence: int = 0
+    """The token of its lease: what it writes counts while the lease has this one."""
     version: int = 1
 
 
@@ -244,6 +258,8 @@ class Message:
     """The pulse that was shown it."""
     at: int
     version: int = 1
+    wakes: bool = True
+    """Whether it is a reason for a pulse, or waits for the next one."""
 
 
 @attrs.frozen
@@ -268,6 +284,8 @@ class Memory:
     task_id: str | None
     summary: str
     at: int
+    archive_notes: bool = True
+    """Whether the working notes of then are put away."""
 
 
 @attrs.frozen

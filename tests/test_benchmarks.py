@@ -10,19 +10,24 @@ from pathlib import Path
 
 import pytest
 
-RUNTIME = Path(__file__).parents[1] / "benchmarks" / "runtime.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KEYS = {
-    "tell", "send", "ask", "ask_timeout", "asks_100", "fan_in", "ring_1", "ring_1000",
-    "spawn", "restart", "idle_bytes", "stop_backlog_ms", "timer_ms",
-    "sync_ring", "sync_ask", "sync_bytes",
+    "files": {"read_ratio", "write_ratio", "locks_per_s"},
+    "runtime": {
+        "tell", "send", "ask", "ask_timeout", "asks_100", "fan_in", "ring_1", "ring_1000",
+        "spawn", "restart", "idle_bytes", "stop_backlog_ms", "timer_ms",
+        "sync_ring", "sync_ask", "sync_bytes",
+    },
+    "storage": {"vs_single", "vs_bare", "p99_ms", "board_ms", "backup_p99_ms", "stream_ms"},
 }  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # 25 s on an idle machine
-def test_the_runtime_benchmark_ends_with_one_line_of_json() -> None:
-    command = [sys.executable, str(RUNTIME), "--quick", "--json"]
+@pytest.mark.timeout(600)  # 25 s on an idle machine
+@pytest.mark.parametrize("name", KEYS)
+def test_a_benchmark_ends_with_one_line_of_json(name: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     result = json.loads(done.stdout.splitlines()[-1])
-    assert set(result) == KEYS
+    assert set(result) == KEYS[name]
     assert all(math.isfinite(value) and value > 0 for value in result.values()), result

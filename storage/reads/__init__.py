@@ -1,0 +1,7 @@
+"""Questions to the database, by theme; :class:`Reads` answers them all."""
+
+from ._ask import MAX_PAGE, Unreadable
+from ._reads import Reads
+from ._tasks import OPEN_COLUMNS, TaskFilter, TaskPlace
+
+__all__ = ["MAX_PAGE", "OPEN_COLUMNS", "Reads", "TaskFilter", "TaskPlace", "Unreadable"]

@@ -1,0 +1,75 @@
+"""Questions about what was said: thoughts, questions to humans, messages, stories, lessons."""
+
+from __future__ import annotations
+
+from .._records import ChronicleEntry, HelpRequest, Memory, Message, Pulse, TaskEvent
+from .._table import CHRONICLE, HELP_REQUESTS, MEMORIES, MESSAGES, TASK_EVENTS
+from ..commands.pulses import SHOWN
+from ._ask import MAX_PAGE, Questions
+
+
+class WordQuestions(Questions):
+    """Who said what."""
+
+    def events(
+        self, *, task_id: str | None = None, project_id: str | None = None, limit: int = 50
+    ) -> list[TaskEvent]:
+        """Return the newest events of a task or of a project, oldest first."""
+        column = "task_id" if task_id is not None else "project_id"
+        found = TASK_EVENTS.all(
+            self._open,
+            f"WHERE {column} = ? ORDER BY pk DESC LIMIT ?",
+            task_id if task_id is not None else project_id,
+            min(limit, MAX_PAGE),
+        )
+        return found[::-1]
+
+    def help_request(self, help_id: str) -> HelpRequest:
+        """Return a question; NotFound where there is none."""
+        return self._get(HELP_REQUESTS, help_id)
+
+    def help_requests(
+        self,
+        *,
+        project_id: str | None,
+        state: str,
+        after: HelpRequest | None = None,
+        limit: int = MAX_PAGE,
+    ) -> list[HelpRequest]:
+        """Return the first *limit* questions in *state* that follow *after*, oldest first."""
+        whose = "" if project_id is None else "project_id = ? AND "
+        return HELP_REQUESTS.all(
+            self._open,
+            f"WHERE {whose}state = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+            *([] if project_id is None else [project_id]),
+            state,
+            *((after.created_at, after.id) if after is not None else (-1, "")),
+            limit,
+        )
+
+    def open_help(self, task_id: str) -> HelpRequest | None:
+        """Return the question that a task waits for."""
+        return HELP_REQUESTS.first(self._open, "WHERE task_id = ? AND state = 'open'", task_id)
+
+    def messages(self, agent_id: str, limit: int = MAX_PAGE) -> list[Message]:
+        """Return the newest messages to an agent, oldest first."""
+        found = MESSAGES.all(
+            self._open, "WHERE to_agent = ? ORDER BY pk DESC LIMIT ?", agent_id, limit
+        )
+        return found[::-1]
+
+    def messages_shown(self, pulse: Pulse) -> list[Message]:
+        """Return the messages that *pulse* is the first to be shown, oldest first."""
+        return MESSAGES.all(self._open, SHOWN, pulse.agent_id, pulse.id)
+
+    def chronicle(self, project_id: str) -> list[ChronicleEntry]:
+        """Return a project's story, oldest first."""
+        return CHRONICLE.all(self._open, "WHERE project_id = ? ORDER BY pk", project_id)
+
+    def newest_memory(self, agent_id: str) -> Memory | None:
+        """Return what an agent learned last."""
+        return MEMORIES.first(self._open, "WHERE agent_id = ? ORDER BY pk DESC", agent_id)
+
+    def memories(self, agent_id: str) -> list[Memory]:
+        """Return what an agent learned, oldest first."""
+        return MEMORIES.all(self._open, "WHERE agent_id = ? ORDER BY pk", agent_id)
