@@ -5,7 +5,7 @@ BIN := .venv/bin
 # PYTHONWARNINGS: setuptools warns of every editable installation.
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-quick check bench mutants plugin clean
+.PHONY: demo test test-quick check bench chaos chaos-files mutants plugin clean
 
 demo: .venv/.installed
 	$(BIN)/mission-control demo
@@ -28,10 +28,20 @@ check: .venv/.checks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Ratios against a raw trio channel in the same run; see docs/performance.md.
+# Ratios against what one would write with trio and sqlite3 alone; see docs/performance.md.
 bench: .venv/.tests
 	$(PIP) --editable '.[test,bench]'
 	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/storage.py
+	$(BIN)/python benchmarks/files.py
+
+# Kills sidecars under load, a thousand times; CHAOS_SEED repeats the moments of a run.
+chaos: .venv/.tests
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-1000} $(BIN)/python -m pytest tests/chaos
+
+# Attacks the scoped files a hundred thousand times in each way, in a sandbox; up to an hour.
+chaos-files: .venv/.tests
+	FILES_CHAOS=1 $(BIN)/python -m pytest tests/files/test_races.py tests/files/test_differential.py
 
 # Plants known faults in a copy of supervisor/: the tests must find each of them.
 mutants: .venv/.tests

@@ -1,10 +1,15 @@
-"""The board, the story and the notes as files, rendered from records: pure text, no IO."""
+"""The board, the story and the notes as files, rendered from records: pure text, no IO.
+
+These are the bodies; the line above them is the seal's.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+
+import attrs
 
 from ..storage import (
     US,
@@ -18,14 +23,10 @@ from ..storage import (
     TaskStatus,
 )
 
-NOTICE = "<!-- Written by Mission Control; changes made here are lost. -->\n"
-
-_TITLES = {
+_OPEN = {
     TaskStatus.IN_PROGRESS: "In progress",
     TaskStatus.BLOCKED: "Blocked",
     TaskStatus.BACKLOG: "Backlog",
-    TaskStatus.DONE: "Done",
-    TaskStatus.ARCHIVED: "Archived",
 }
 
 
@@ -34,19 +35,49 @@ def when(at_us: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     return datetime.fromtimestamp(at_us / US, UTC).strftime(form)
 
 
-def kanban(project: Project, tasks: Sequence[Task], depends_on: Mapping[str, Sequence[str]]) -> str:
-    """Render the board: a section for each column that has cards, always in the same order."""
-    done = {task.id for task in tasks if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED)}
-    titles = {task.id: task.title for task in tasks}
-    parts = [f"# {_line(project.name)}\n\n{NOTICE}"]
-    for status, title in _TITLES.items():
-        cards = [task for task in tasks if task.status is status]
-        if cards or status is not TaskStatus.ARCHIVED:
-            parts.append(f"\n## {title} ({len(cards)})\n\n")
-        for task in cards:
-            waits = [_line(titles[id_]) for id_ in depends_on.get(task.id, ()) if id_ not in done]
-            parts.append(_card(task, waits))
+@attrs.frozen
+class Closed:
+    """A column of what is over."""
+
+    count: int = 0
+    newest: Sequence[Task] = ()
+    """The last that came to it, newest first."""
+
+
+@attrs.frozen
+class BoardView:
+    """What the board's mirror shows: every open card, and the newest of the others."""
+
+    project: Project
+    open: Sequence[Task] = ()
+    waits: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    """By task, the titles of what it waits for."""
+    done: Closed = Closed()
+    archived: Closed = Closed()
+
+
+def kanban(board: BoardView) -> str:
+    """Render the board: a section for each column, always in the same order."""
+    parts = [f"# {_line(board.project.name)}\n"]
+    for status, title in _OPEN.items():
+        cards = [task for task in board.open if task.status is status]
+        parts.append(_section(title, len(cards)))
+        parts += [_card(task, board.waits.get(task.id, ())) for task in cards]
+    parts.append(_closed("Done", board.done))
+    if board.archived.count:
+        parts.append(_closed("Archived", board.archived))
     return "".join(parts)
+
+
+def _section(title: str, count: int) -> str:
+    return f"\n## {title} ({count})\n\n"
+
+
+def _closed(title: str, column: Closed) -> str:
+    cards = "".join(_card(task, ()) for task in column.newest)
+    more = column.count - len(column.newest)
+    rest = f"- and {more} more, which were changed before these\n" if more else ""
+    return _section(title, column.count) + cards + rest
 
 
 def _card(task: Task, waits: Sequence[str]) -> str:
@@ -55,13 +86,13 @@ def _card(task: Task, waits: Sequence[str]) -> str:
     if task.labels:
         facts.append(" ".join(f"#{_line(label)}" for label in task.labels))
     if waits:
-        facts.append("waits for " + ", ".join(waits))
+        facts.append("waits for " + ", ".join(map(_line, waits)))
     return f"- [{mark}] **{_line(task.title)}** · {' · '.join(facts)} · `{task.id}`\n"
 
 
 def chronicle(project: Project, entries: Sequence[ChronicleEntry]) -> str:
     """Render the story, oldest first."""
-    parts = [f"# Chronicle of {_line(project.name)}\n\n{NOTICE}"]
+    parts = [f"# Chronicle of {_line(project.name)}\n"]
     for entry in entries:
         parts.append(f"\n## {when(entry.at)} · {entry.author}\n\n{entry.summary}\n")
         if entry.technical_debt:
@@ -71,7 +102,7 @@ def chronicle(project: Project, entries: Sequence[ChronicleEntry]) -> str:
 
 def daily(pulses: Sequence[Pulse], titles: Mapping[str, str]) -> str:
     """Render one day: a line for each attempt that has ended."""
-    lines = [NOTICE]
+    lines = []
     for pulse in pulses:
         if pulse.ended_at is None:
             continue
@@ -86,7 +117,7 @@ def daily(pulses: Sequence[Pulse], titles: Mapping[str, str]) -> str:
 
 def learned(memories: Sequence[Memory], titles: Mapping[str, str]) -> str:
     """Render what an agent learned, oldest first."""
-    parts = [NOTICE]
+    parts = []
     for memory in memories:
         title = titles.get(memory.task_id or "", "in general")
         parts.append(f"\n## {when(memory.at, '%Y-%m-%d')} · {_line(title)}\n\n{memory.summary}\n")

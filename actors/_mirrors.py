@@ -1,137 +1,179 @@
-"""Brings a project's files up to the database: renders what changed, replaces whole files."""
+"""Brings a project's files up to the database: renders what changed, replaces whole files.
+
+A mirror is called by its path in the project's folder, and its name says what it shows.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import attrs
 
-from ..storage import US, Change, PulseKind, PulseState, Reads, read_plain, replace_file
+from ..storage import US, Change, Project, PulseState, Reads, TaskStatus
 from . import _mirror
-from ._home import Home
-from ._runner import OutcomeKind
+from ._home import Scope
+from ._mirror_files import MirrorFiles, Restored
+from ._working_notes import last_occasion, occasions, put_away, put_away_late
 
 DAY_US = 86_400 * US
-FAR_FUTURE = 1 << 62
+BOARD, STORY = "KANBAN.md", "CHRONICLE.md"
+NEWEST_CLOSED = 50
+"""Of the cards that are done, and of those that are archived, the board shows so many."""
+
+_TOUCHED = {
+    "projects": (BOARD, STORY),
+    "tasks": (BOARD,),
+    "task_dependencies": (BOARD,),
+    "chronicle": (STORY,),
+}
+"""The mirrors that a change of a table is seen in; those of agents and days beside."""
 
 
 @attrs.define
 class Mirrors:
     """The files of one project.  Runs in a worker thread, in one read transaction at a time."""
 
-    home: Home
+    scope: Scope
     project_id: str
+    _files: MirrorFiles = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._files = MirrorFiles(self.scope.path, self.scope.archive)
 
     def render_all(self, reads: Reads) -> int:
-        """Write every file whose text is not as it should be; return the change they show."""
-        self._board(reads)
-        self._story(reads)
-        for agent in reads.agents(self.project_id):
-            self._learned(reads, agent.id)
-            self._history(reads, agent.id)
-        self._newest_days(reads)
-        return reads.last_seq()
+        """Write every file whose text is not as it should be; return the change they show.
 
-    def render(self, reads: Reads, after: int) -> int:
-        """Write the files that the changes since number *after* touch; return what they show."""
+        Raises:
+            OSError: some cannot be written; the others are right.
+        """
+        agents = reads.agents(self.project_id)
+        names = [BOARD, STORY]
+        for agent in agents:
+            names += [_notes(agent.id, "learned.md"), _notes(agent.id, "history.jsonl")]
+        seq = self._put(reads, names + self._days_to_write(reads))
+        for agent in agents:
+            occasion = last_occasion(reads, agent.id)
+            if occasion is not None:
+                put_away_late(self.scope, occasion)
+        return seq
+
+    def render(self, reads: Reads, after: int, *, check: bool = False) -> int:
+        """Write the files that the changes since number *after* touch; return what they show.
+
+        Args:
+            reads: what they are made of.
+            after: what they show now.
+            check: whether to look after the others too.
+
+        Raises:
+            OSError: some cannot be written; the others are right.
+        """
         changes = reads.touched(self.project_id, after)
-        entities = {change.entity for change in changes}
-        if entities & {"projects", "tasks", "task_dependencies"}:
-            self._board(reads)
-        if entities & {"projects", "chronicle"}:
-            self._story(reads)
-        for agent_id in _agents(changes, "memories", "agent_id"):
-            self._learned(reads, agent_id)
-        for agent_id in _agents(changes, "messages", "to_agent"):
-            self._history(reads, agent_id)
-        self._daily(reads, changes)
-        self._archive_notes(changes)
-        return reads.last_seq()
+        names = {name for change in changes for name in _touched(change)}
+        if check:
+            names.update(self._files.lost())
+        seq = self._put(reads, sorted(names))
+        for occasion in occasions(reads, changes):
+            put_away(self.scope, occasion)
+        return seq
 
-    def _board(self, reads: Reads) -> None:
-        project = reads.project(self.project_id)
-        tasks, bonds = reads.board(project.id), reads.dependencies(project.id)
-        _put(self.home.scope(project.id).kanban, _mirror.kanban(project, tasks, bonds))
+    def take_restored(self) -> list[Restored]:
+        """Return what others had changed, and is right again, since the last call."""
+        return self._files.take_restored()
 
-    def _story(self, reads: Reads) -> None:
-        project = reads.project(self.project_id)
-        text = _mirror.chronicle(project, reads.chronicle(project.id))
-        _put(self.home.scope(project.id).chronicle, text)
+    def _put(self, reads: Reads, names: Iterable[str]) -> int:
+        epoch, seq = reads.epoch(), reads.last_seq()
+        failures = []
+        for name in names:
+            try:
+                self._files.put(name, self._body(reads, name), epoch=epoch, seq=seq)
+            except OSError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+        return seq
 
-    def _learned(self, reads: Reads, agent_id: str) -> None:
-        text = _mirror.learned(reads.memories(agent_id), self._titles(reads))
-        _put(self._notes(agent_id) / "learned.md", text)
+    def _body(self, reads: Reads, name: str) -> str:
+        match name.split("/"):
+            case ["KANBAN.md"]:
+                return _mirror.kanban(_view(reads, reads.project(self.project_id)))
+            case ["CHRONICLE.md"]:
+                project = reads.project(self.project_id)
+                return _mirror.chronicle(project, reads.chronicle(project.id))
+            case ["agents", soul, "learned.md"]:
+                memories = reads.memories(f"{soul}:{self.project_id}")
+                return _mirror.learned(memories, _titles(reads, (m.task_id for m in memories)))
+            case ["agents", soul, "history.jsonl"]:
+                return _mirror.history(reads.messages(f"{soul}:{self.project_id}"))
+            case _:
+                start = _midnight(date.fromisoformat(name[len("daily/") : -len(".md")]))
+                pulses = reads.pulses_between(self.project_id, start, start + DAY_US)
+                return _mirror.daily(pulses, _titles(reads, (p.task_id for p in pulses)))
 
-    def _history(self, reads: Reads, agent_id: str) -> None:
-        _put(self._notes(agent_id) / "history.jsonl", _mirror.history(reads.messages(agent_id)))
+    def _days_to_write(self, reads: Reads) -> list[str]:
+        """Return the days that a crash may have left behind: the last one written, and later.
 
-    def _daily(self, reads: Reads, changes: Iterable[Change]) -> None:
-        ended = [
-            after
-            for after in _images(changes, "pulses")
-            if after["state"] == PulseState.ENDED.value
-        ]
-        for day in {_day(after["started_at"]) for after in ended}:
-            self._write_day(reads, day)
+        And those in between that are not there, or not as they were written.
+        """
+        epoch, days = reads.epoch(), list(self._days(reads))
+        seals = {day: self._files.look(_daily(day)) for day in days}
+        written = [day for day, seal in seals.items() if seal is not None and seal.epoch == epoch]
+        newest = max(written, default=date.min) - timedelta(days=bool(written))
+        return [_daily(day) for day in days if day >= newest or day not in written]
 
-    def _newest_days(self, reads: Reads) -> None:
-        """Write the days that a crash may have left behind: the last one written, and later."""
-        written = max(_days_in(self.home.scope(self.project_id).daily), default=None)
-        start = 0 if written is None else _midnight(written) - DAY_US
-        pulses = reads.pulses_between(self.project_id, start, FAR_FUTURE)
-        for day in {_day(pulse.started_at) for pulse in pulses if pulse.ended_at is not None}:
-            self._write_day(reads, day)
-
-    def _write_day(self, reads: Reads, day: date) -> None:
-        start = _midnight(day)
-        pulses = reads.pulses_between(self.project_id, start, start + DAY_US)
-        text = _mirror.daily(pulses, self._titles(reads))
-        _put(self.home.scope(self.project_id).daily / f"{day}.md", text)
-
-    def _archive_notes(self, changes: Iterable[Change]) -> None:
-        """Put working notes away once their task has been distilled, or the chance was missed."""
-        for after in _images(changes, "memories"):
-            self._archive(after["agent_id"], after["id"])
-        for after in _images(changes, "pulses"):
-            distilled = after["kind"] == PulseKind.DISTILL.value and after["outcome"] not in (
-                None,
-                OutcomeKind.NOT_STARTED.value,
-            )
-            if distilled:
-                self._archive(after["agent_id"], after["id"])
-
-    def _archive(self, agent_id: str, why_id: str) -> None:
-        notes = self._notes(agent_id) / "working.md"
-        soul = agent_id.partition(":")[0]
-        kept = self.home.scope(self.project_id).archive / f"{soul}-{why_id}.md"
-        # lstat and rename: a link that an agent left there is moved, never followed.
-        if not kept.exists() and notes.is_file() and notes.lstat().st_size:
-            notes.rename(kept)
-
-    def _notes(self, agent_id: str) -> Path:
-        return self.home.scope(self.project_id).agent(agent_id.partition(":")[0])
-
-    def _titles(self, reads: Reads) -> dict[str, str]:
-        return {task.id: task.title for task in reads.board(self.project_id)}
+    def _days(self, reads: Reads) -> Iterator[date]:
+        """Yield the days on which attempts were begun."""
+        at = reads.next_pulse_at(self.project_id, 0)
+        while at is not None:
+            yield _day(at)
+            at = reads.next_pulse_at(self.project_id, _midnight(_day(at)) + DAY_US)
 
 
-def _images(changes: Iterable[Change], entity: str) -> list[dict[str, Any]]:
-    return [json.loads(c.after) for c in changes if c.entity == entity and c.after is not None]
+def _view(reads: Reads, project: Project) -> _mirror.BoardView:
+    return _mirror.BoardView(
+        project,
+        reads.open_tasks(project.id),
+        reads.waits(project.id),
+        done=_closed(reads, project.id, TaskStatus.DONE),
+        archived=_closed(reads, project.id, TaskStatus.ARCHIVED),
+    )
 
 
-def _agents(changes: Iterable[Change], entity: str, field: str) -> list[str]:
-    return sorted({str(after[field]) for after in _images(changes, entity)})
+def _closed(reads: Reads, project_id: str, status: TaskStatus) -> _mirror.Closed:
+    newest = reads.newest_closed(project_id, status, NEWEST_CLOSED)
+    more = len(newest) == NEWEST_CLOSED
+    return _mirror.Closed(reads.count_tasks(project_id, status) if more else len(newest), newest)
 
 
-def _days_in(folder: Path) -> Iterator[date]:
-    for path in folder.glob("*.md"):
-        with suppress(ValueError):  # somebody else's file
-            yield date.fromisoformat(path.stem)
+def _touched(change: Change) -> tuple[str, ...]:
+    """Return the names of the mirrors that a change is seen in."""
+    if change.entity in _TOUCHED:
+        return _TOUCHED[change.entity]
+    if change.entity not in ("memories", "messages", "pulses") or change.after is None:
+        return ()
+    row: dict[str, Any] = json.loads(change.after)
+    if change.entity == "memories":
+        return (_notes(row["agent_id"], "learned.md"),)
+    if change.entity == "messages":
+        return (_notes(row["to_agent"], "history.jsonl"),)
+    ended = row["state"] == PulseState.ENDED.value
+    return (_daily(_day(row["started_at"])),) if ended else ()
+
+
+def _titles(reads: Reads, task_ids: Iterable[str | None]) -> dict[str, str]:
+    tasks = (reads.find_task(id_) for id_ in {id_ for id_ in task_ids if id_ is not None})
+    return {task.id: task.title for task in tasks if task is not None}
+
+
+def _notes(agent_id: str, name: str) -> str:
+    return f"agents/{agent_id.partition(':')[0]}/{name}"
+
+
+def _daily(day: date) -> str:
+    return f"daily/{day}.md"
 
 
 def _day(at_us: int) -> date:
@@ -140,12 +182,3 @@ def _day(at_us: int) -> date:
 
 def _midnight(day: date) -> int:
     return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * US
-
-
-def _put(path: Path, text: str) -> None:
-    # Somebody may have left there what is no text, or no file at all.
-    wanted = text.encode()
-    if read_plain(path, len(wanted) + 1) == wanted:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, text, mode=0o644)

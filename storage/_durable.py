@@ -7,19 +7,25 @@ import secrets
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Make *path* hold *text*: a reader, or a power cut, finds the old text or the new one."""
+def replace_file(path: Path, text: str, *, mode: int = 0o600) -> os.stat_result:
+    """Make *path* hold *text*: a reader, or a power cut, finds the old text or the new one.
+
+    Returns:
+        What the kernel says of the new file: until somebody touches it, that stays the same.
+    """
     staged = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
     descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
+            os.fsync(descriptor)
+            staged.replace(path)
+            written = os.fstat(descriptor)  # after the rename, which is a change of its own
     finally:
         staged.unlink(missing_ok=True)
     sync_folder(path.parent)
+    return written
 
 
 def sync_folder(folder: Path) -> None:
@@ -33,5 +39,5 @@ def sync_folder(folder: Path) -> None:
 
 def sweep_staged(folder: Path) -> None:
     """Remove what a killed :func:`replace_file` left in *folder*."""
-    for staged in folder.glob(".*.tmp"):
+    for staged in folder.glob(f".*.{'[0-9a-f]' * 8}.tmp"):
         staged.unlink(missing_ok=True)

@@ -7,7 +7,8 @@ import json
 import attrs
 
 from mission_control.actors._mirror import (
-    NOTICE,
+    BoardView,
+    Closed,
     chronicle,
     daily,
     history,
@@ -75,9 +76,9 @@ PULSE = Pulse(
 def test_the_board_shows_columns_in_order_and_what_each_card_waits_for() -> None:
     first = attrs.evolve(TASK, id="t0", title="First\nof all", assignee=None, labels=())
     done = attrs.evolve(TASK, id="t9", title="Begin", status=TaskStatus.DONE)
-    text = kanban(PROJECT, [first, TASK, done], {"t1": ("t0", "t9")})
+    text = kanban(BoardView(PROJECT, [first, TASK], {"t1": [first.title]}, Closed(1, [done])))
     assert text == (
-        f"# Demo\n\n{NOTICE}"
+        "# Demo\n"
         "\n## In progress (0)\n\n"
         "\n## Blocked (0)\n\n"
         "\n## Backlog (2)\n\n"
@@ -89,15 +90,24 @@ def test_the_board_shows_columns_in_order_and_what_each_card_waits_for() -> None
 
 
 def test_archived_cards_have_a_section_only_where_there_are_some() -> None:
-    assert "Archived" not in kanban(PROJECT, [], {})
+    assert "Archived" not in kanban(BoardView(PROJECT))
     archived = attrs.evolve(TASK, status=TaskStatus.ARCHIVED)
-    assert "## Archived (1)\n\n- [x] **Write it**" in kanban(PROJECT, [archived], {})
+    text = kanban(BoardView(PROJECT, archived=Closed(1, [archived])))
+    assert "## Archived (1)\n\n- [x] **Write it**" in text
+
+
+def test_of_many_cards_that_are_over_the_board_says_how_many_it_does_not_show() -> None:
+    done = attrs.evolve(TASK, status=TaskStatus.DONE)
+    text = kanban(BoardView(PROJECT, done=Closed(100_000, [done, done])))
+    assert "## Done (100000)\n" in text
+    assert text.count("- [x] **Write it**") == 2
+    assert text.endswith("\n- and 99998 more, which were changed before these\n")
 
 
 def test_names_stay_on_their_line() -> None:
     odd = attrs.evolve(PROJECT, name="Two\n# Lines")
     card = attrs.evolve(TASK, title="a\n- [x] b", labels=("l\nm",))
-    for text in (kanban(odd, [card], {"t1": ("t1",)}), chronicle(odd, [])):
+    for text in (kanban(BoardView(odd, [card], {"t1": [card.title]})), chronicle(odd, [])):
         assert text.startswith("# ")
         assert "\n# Lines" not in text
         assert "\n- [x]" not in text
@@ -109,7 +119,7 @@ def test_the_chronicle_tells_what_was_done_and_left_undone() -> None:
         ChronicleEntry("c2", "p", "shuri:p", "Rested.", "", AT + 60 * US),
     ]
     assert chronicle(PROJECT, entries) == (
-        f"# Chronicle of Demo\n\n{NOTICE}"
+        "# Chronicle of Demo\n"
         "\n## 2026-01-01 00:00:00 · maria\n\nShipped.\n\nTechnical debt: No tests.\n"
         "\n## 2026-01-01 00:01:00 · shuri:p\n\nRested.\n"
     )
@@ -121,7 +131,6 @@ def test_each_attempt_that_ended_is_one_line_of_its_day() -> None:
         PULSE, task_id=None, kind=PulseKind.DISTILL, outcome="succeeded", detail=""
     )
     assert daily([PULSE, running, distil], {"t1": "Write\nit"}) == (
-        f"{NOTICE}"
         "- 00:00:00 shuri:p: Write it · attempt 2 · failed in 2.5 s · exit code 1: no output\n"
         "- 00:00:00 shuri:p: distill · attempt 2 · succeeded in 2.5 s\n"
     )
@@ -133,9 +142,7 @@ def test_what_was_learned_names_its_task() -> None:
         Memory("m2", "p", "shuri:p", None, "Rest.", AT),
     ]
     assert learned(memories, {"t1": "Write it"}) == (
-        f"{NOTICE}"
-        "\n## 2026-01-01 · Write it\n\nRead first.\n"
-        "\n## 2026-01-01 · in general\n\nRest.\n"
+        "\n## 2026-01-01 · Write it\n\nRead first.\n\n## 2026-01-01 · in general\n\nRest.\n"
     )
 
 

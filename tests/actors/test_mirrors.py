@@ -1,56 +1,28 @@
-"""The files of a project follow the database, and heal what happened behind our back."""
+"""The files of a project follow the database, and say how far."""
 
 from __future__ import annotations
 
+import json
+import re
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import attrs
 import pytest
 
+from mirror_folder import AGENT, Folder, open_folder
 from mission_control.actors import Home
-from mission_control.actors._mirrors import Mirrors
-from mission_control.storage import Task, TaskStatus
+from mission_control.actors._mirror_files import MAX_BYTES
+from mission_control.actors._mirrors import NEWEST_CLOSED
+from mission_control.actors._seal import seal, seal_of, unsealed
+from mission_control.storage import TaskStatus
 from mission_control.storage import commands as c
-from storage_bench import Bench, open_bench
-
-AGENT = "shuri:p"
-
-
-@attrs.define
-class Folder:
-    """A project's folder, its database, and how far the files are."""
-
-    bench: Bench
-    home: Home
-    mirrors: Mirrors
-    shown: int = 0
-
-    def follow(self) -> None:
-        self.shown = self.mirrors.render(self.bench.reads, self.shown)
-
-    @property
-    def path(self) -> Path:
-        return self.home.scope("p").path
-
-    def read(self, name: str) -> str:
-        return (self.path / name).read_text("utf-8")
-
-    def finish(self, task: Task) -> None:
-        pulse = self.bench.begin(AGENT)
-        self.bench.do(c.MoveTask(task.id, TaskStatus.DONE))
-        self.bench.end(pulse)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Folder]:
-    home = Home(tmp_path)
-    with open_bench(home.database) as bench:
-        bench.project("P")
-        bench.agent("p")
-        home.scope("p").make()
-        made = Folder(bench, home, Mirrors(home, "p"))
-        made.shown = made.mirrors.render_all(bench.reads)
+    with open_folder(tmp_path) as made:
         yield made
 
 
@@ -90,27 +62,115 @@ def test_a_change_touches_the_files_that_it_is_about(folder: Folder) -> None:
     }
 
 
-def test_what_was_changed_behind_our_back_is_restored(folder: Folder) -> None:
-    right = folder.read("KANBAN.md")
-    for wrong in (b"mine now", b"\xff\xfe no text", right.replace("\n", "\r\n").encode()):
-        (folder.path / "KANBAN.md").write_bytes(wrong)
-        folder.mirrors.render_all(folder.bench.reads)
-        assert (folder.path / "KANBAN.md").read_bytes() == right.encode()
-    (folder.path / "KANBAN.md").unlink()
-    folder.mirrors.render_all(folder.bench.reads)
-    assert folder.read("KANBAN.md") == right
-
-
-def test_a_file_that_somebody_linked_elsewhere_is_replaced_and_its_target_left(
-    folder: Folder, tmp_path: Path
+def test_each_file_names_the_change_that_it_shows_and_the_checksum_of_the_rest(
+    folder: Folder,
 ) -> None:
-    target = tmp_path / "precious"
-    target.write_text("theirs")
-    (folder.path / "KANBAN.md").unlink()
-    (folder.path / "KANBAN.md").symlink_to(target)
-    folder.mirrors.render_all(folder.bench.reads)
-    assert target.read_text() == "theirs"
-    assert not (folder.path / "KANBAN.md").is_symlink()
+    folder.finish(folder.bench.task("p", "Write it"))
+    folder.bench.do(c.SendMessage(AGENT, "Hé!"))
+    folder.bench.do(c.DistillMemory(AGENT, "Read first."))
+    folder.follow()
+    names = ("KANBAN.md", "CHRONICLE.md", "daily/2026-01-01.md", "agents/shuri/learned.md")
+    for name in (*names, "agents/shuri/history.jsonl"):
+        raw = (folder.path / name).read_bytes()
+        seal = seal_of(raw)
+        assert seal is not None, name
+        assert (seal.epoch, seal.seq) == ("e1", folder.shown)
+        for other in (raw[:-1], raw + b"\n", b" " + raw, raw.replace(b"Mission", b"Our", 1)):
+            assert seal_of(other) is None
+    for name in names:
+        assert re.match(r"<!-- .* cursor=e1\.\d+ sha256=[0-9a-f]{64} -->\n", folder.read(name))
+
+
+def test_in_a_file_of_objects_the_first_line_is_an_object_too(folder: Folder) -> None:
+    folder.bench.do(c.SendMessage(AGENT, "Hurry."))
+    folder.follow()
+    first, note = map(json.loads, folder.read("agents/shuri/history.jsonl").splitlines())
+    assert first["cursor"] == f"e1.{folder.shown}"
+    assert note["text"] == "Hurry."
+
+
+def test_of_an_agent_that_has_no_memories_or_messages_there_are_no_files(folder: Folder) -> None:
+    assert not (folder.path / "agents").exists() or not list(folder.path.glob("agents/*/*"))
+
+
+def test_what_is_right_is_not_written_again(folder: Folder) -> None:
+    task = folder.bench.task("p", "Write it")
+    folder.finish(task)
+    folder.follow()
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.md")}
+    folder.bench.do(c.UpdateTask(task.id, description="which no mirror shows"))
+    assert folder.follow(check=True) == []
+    assert folder.start_again() == []
+    assert {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.md")} == before
+
+
+def test_the_board_shows_every_open_card_and_the_newest_of_those_that_are_over(
+    folder: Folder,
+) -> None:
+    tasks = [folder.bench.task("p", f"card {n:03}") for n in range(NEWEST_CLOSED + 3)]
+    for task in tasks:
+        folder.bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+    for n in range(60):
+        folder.bench.task("p", f"open {n}")
+    folder.follow()
+    text = folder.read("KANBAN.md")
+    assert text.count("**open ") == 60
+    assert f"## Done ({NEWEST_CLOSED + 3})" in text
+    assert text.count("**card ") == NEWEST_CLOSED
+    assert "- and 3 more" in text
+    assert "card 052" in text
+    assert "card 002" not in text
+    assert "Archived" not in text
+
+
+def test_files_of_another_history_are_replaced_even_if_they_say_the_same(folder: Folder) -> None:
+    folder.bench.task("p")
+    folder.follow()
+    folder.bench.connection.execute("UPDATE meta SET value = 'e2' WHERE key = 'epoch'")
+    assert folder.start_again() == []
+    seal = seal_of((folder.path / "KANBAN.md").read_bytes())
+    assert seal is not None
+    assert (seal.epoch, seal.seq) == ("e2", folder.shown)
+
+
+def test_a_mirror_that_claims_a_change_to_come_is_replaced(folder: Folder) -> None:
+    body = unsealed(folder.read("KANBAN.md"))
+    early = seal(body, epoch="e1", seq=10_000).over("KANBAN.md", body)
+    (folder.path / "KANBAN.md").write_text(early)
+    folder.start_again()
+    said = seal_of((folder.path / "KANBAN.md").read_bytes())
+    assert said is not None
+    assert said.seq == folder.shown
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As a full disk, for whoever runs the tests: longer writes fail half-way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_cannot_be_written_keeps_no_other_from_being_right_and_heals(
+    folder: Folder,
+) -> None:
+    for n in range(200):
+        folder.bench.do(c.UpdateChronicle("p", "Shipped." + "x" * 19_000 + str(n)))
+    folder.follow()
+    story = folder.read("CHRONICLE.md")
+    folder.bench.do(c.UpdateChronicle("p", "Sold."))
+    folder.bench.task("p", "Write it")
+    folder.bench.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with no_file_larger_than(2**20), pytest.raises(OSError, match="large"):
+        folder.follow()
+    assert "Write it" in folder.read("KANBAN.md")
+    assert folder.read("CHRONICLE.md") == story
+    assert [path.name for path in folder.path.glob(".*") if path.name != ".context"] == []
+    assert folder.start_again() == []
+    assert "Sold." in folder.read("CHRONICLE.md")
 
 
 def test_foreign_files_among_the_days_do_not_matter(folder: Folder) -> None:
@@ -132,7 +192,7 @@ def test_days_that_a_crash_left_behind_are_written_at_the_next_start(folder: Fol
     folder.bench.task("p", "two")
     folder.bench.end(folder.bench.begin(AGENT))
     folder.mirrors.render_all(folder.bench.reads)
-    assert folder.read("daily/2026-01-01.md").startswith(first)
+    assert unsealed(folder.read("daily/2026-01-01.md")).startswith(unsealed(first))
     assert "distill" in folder.read("daily/2026-01-01.md")
     assert "two" in folder.read("daily/2026-01-03.md")
     assert sorted(path.name for path in (folder.path / "daily").iterdir()) == [
@@ -141,46 +201,32 @@ def test_days_that_a_crash_left_behind_are_written_at_the_next_start(folder: Fol
     ]
 
 
-def test_working_notes_are_put_away_when_their_task_was_distilled(folder: Folder) -> None:
-    notes = folder.path / "agents" / "shuri" / "working.md"
-    folder.finish(folder.bench.task("p"))
-    notes.write_text("half an idea")
+def test_days_that_were_removed_while_nobody_looked_are_written_again(folder: Folder) -> None:
+    for _ in range(4):
+        folder.finish(folder.bench.task("p"))
+        folder.bench.clock.advance(86_400)
+        folder.bench.end(folder.bench.begin(AGENT))  # it distils
+        folder.bench.clock.advance(86_400)
     folder.follow()
-    assert notes.exists()
-    memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
-    folder.follow()
-    assert not notes.exists()
-    assert folder.read(f"archive/shuri-{memory.id}.md") == "half an idea"
+    days = {path: path.read_text() for path in sorted((folder.path / "daily").iterdir())}
+    assert len(days) == 8
+    first, second, third, *_ = days
+    first.unlink()
+    second.write_text(days[third])  # sealed, but another day
+    third.write_text("mine now")
+    folder.start_again()
+    assert {path: unsealed(path.read_text()) for path in days if path != second} == {
+        path: unsealed(text) for path, text in days.items() if path != second
+    }
 
 
-def test_working_notes_are_put_away_when_the_chance_was_missed_but_not_before(
-    folder: Folder,
-) -> None:
-    notes = folder.path / "agents" / "shuri" / "working.md"
-    folder.finish(folder.bench.task("p"))
-    notes.write_text("half an idea")
-    pulse = folder.bench.begin(AGENT)
-    folder.bench.end(pulse, outcome="not_started", never_ran=True)
-    folder.follow()
-    assert notes.exists()
-    missed = folder.bench.begin(AGENT)
-    folder.bench.end(missed)
-    folder.follow()
-    assert folder.read(f"archive/shuri-{missed.id}.md") == "half an idea"
-    assert not notes.exists()
-
-
-def test_a_link_in_place_of_working_notes_is_moved_and_not_followed(
-    folder: Folder, tmp_path: Path
-) -> None:
-    target = tmp_path / "precious"
-    target.write_text("theirs")
-    notes = folder.path / "agents" / "shuri" / "working.md"
-    notes.symlink_to(target)
-    memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
-    folder.follow()
-    assert (folder.path / "archive" / f"shuri-{memory.id}.md").is_symlink()
-    assert target.read_text() == "theirs"
+def test_a_giant_in_a_mirror_s_place_is_not_read_whole(folder: Folder) -> None:
+    with (folder.path / "KANBAN.md").open("ab") as file:
+        file.truncate(MAX_BYTES * 4096)  # sparse; more than any memory
+    (restored,) = folder.start_again()
+    assert restored.kept is not None
+    assert (folder.path / restored.kept).stat().st_size == MAX_BYTES * 4096
+    assert "## Backlog (0)" in folder.read("KANBAN.md")
 
 
 def test_the_map_of_a_home_is_that_of_the_contract(tmp_path: Path) -> None:
