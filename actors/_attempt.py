@@ -6,13 +6,22 @@ from pathlib import Path
 
 import trio
 
-from ..storage import Agent, MissionError, Pulse, PulseKind, Unavailable, read_plain
+from ..storage import (
+    Agent,
+    Fence,
+    MissionError,
+    Pulse,
+    PulseKind,
+    Unavailable,
+    agent_lease,
+    read_plain,
+)
 from ..storage.commands import MarkRunning
 from ._deadman import Deadman
-from ._mirror import NOTICE
 from ._mission import Mission
 from ._runner import Outcome, OutcomeKind, PulseOrder, RunHandle
-from ._session import Ensure, session_key, session_name
+from ._seal import unsealed
+from ._session import Ensure, session_name, session_order
 from ._status_text import (
     RECENT_EVENTS,
     RECENT_NOTES,
@@ -62,12 +71,18 @@ class Attempt:
         if self._recovering:
             await self._until_reachable()
         token = mission.tokens.issue(
-            AgentIdentity(agent.id, agent.project_id, self.pulse.id, self.pulse.task_id)
+            AgentIdentity(
+                agent.id,
+                agent.project_id,
+                self.pulse.id,
+                self.pulse.task_id,
+                Fence(agent_lease(agent.id), self.pulse.fence),
+            )
         )
         try:
             self._scope.deadline = trio.current_time() + agent.timeout_s
             with self._scope:
-                return await self._watched(brief(mission, agent, self.pulse, token))
+                return await self._watched(token)
         finally:
             mission.tokens.revoke(token)
         if mission.runner.away is not None:
@@ -98,26 +113,30 @@ class Attempt:
         )
         await self._mission.store.write(mark, by="mission-control")
 
-    async def _watched(self, order: PulseOrder) -> Outcome:
+    async def _watched(self, token: str) -> Outcome:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
-            outcome = await self._dispatch(order)
+            outcome = await self._dispatch(token)
             nursery.cancel_scope.cancel()
         return outcome
 
-    async def _dispatch(self, order: PulseOrder) -> Outcome:
+    async def _dispatch(self, token: str) -> Outcome:
         runner = self._mission.runner
         while self._recovering:
             try:
-                return await runner.recover(order, _handle(self.pulse), self)
+                return await runner.recover(self._order(token), _handle(self.pulse), self)
             except Unavailable:
                 await self._until_reachable()
         try:
-            await self._mission.ask(session_name(order.agent_id), Ensure(order))
-            return await runner.run(order, self)
+            await self._mission.ask(session_name(self._agent.id), Ensure())
+            # Briefed only now: what became of the session is among what the agent is told.
+            return await runner.run(self._order(token), self)
         except MissionError as refusal:
             kind = OutcomeKind.NOT_STARTED if refusal.retryable else OutcomeKind.FAILED
             return Outcome(kind, refusal.message)
+
+    def _order(self, token: str) -> PulseOrder:
+        return brief(self._mission, self._agent, self.pulse, token)
 
     async def _until_reachable(self) -> None:
         """Wait for the runner's host.
@@ -144,20 +163,19 @@ def _handle(pulse: Pulse) -> RunHandle:
 def brief(mission: Mission, agent: Agent, pulse: Pulse, token: str = "") -> PulseOrder:
     """Tell a runner, and the agent through it, all there is to know for *pulse*."""
     standing = stand(mission, agent, pulse)
-    scope = mission.home.scope(agent.project_id)
-    gateway_agent = agent.gateway_agent or mission.settings.gateway_agent
+    scope, session = mission.home.scope(agent.project_id), session_order(mission, agent)
     return PulseOrder(
         pulse_id=pulse.id,
         agent_id=agent.id,
         project_id=agent.project_id,
         soul=agent.soul,
-        session_key=session_key(agent.project_id, agent.soul, gateway_agent),
+        session_key=session.session_key,
         kind=pulse.kind.value,
         task_id=pulse.task_id,
         task_title=standing.task.title if standing.task else None,
         attempt=pulse.attempt,
         scope=scope.path,
-        cwd=scope.src,
+        cwd=session.cwd,
         status_text=status_text(standing),
         prompt=prompt(standing),
         timeout_s=agent.timeout_s,
@@ -179,6 +197,7 @@ def stand(mission: Mission, agent: Agent, pulse: Pulse) -> Standing:
         path=str(mission.home.scope(agent.project_id).path),
         layers=_layers(mission, agent),
         notes=tuple(reads.messages(agent.id, RECENT_NOTES)),
+        news=tuple(reads.messages_shown(pulse)),
         events=tuple(
             reads.events(
                 task_id=task.id if task else None,
@@ -198,7 +217,7 @@ def _layers(mission: Mission, agent: Agent) -> Layers:
         soul="\n\n".join(part for part in souls if part),
         context=_text(scope.context),
         working=_text(notes / "working.md"),
-        learned=_text(notes / "learned.md").removeprefix(NOTICE.strip()),
+        learned=unsealed(_text(notes / "learned.md")).strip(),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ..storage import Command
+from ..storage import Command, Fence
 
 
 def board_name(project_id: str) -> str:
@@ -21,3 +21,4 @@ class Commit:
     command: Command[Any]
     by: str
     key: str | None = None
+    fence: Fence | None = None

@@ -103,6 +103,11 @@ class Home:
         return self.path / "mission-control.lock"
 
     @property
+    def changes(self) -> Path:
+        """The archive of the change log: its old parts, which the database has given up."""
+        return self.path / "backups" / "mission-control" / "changes"
+
+    @property
     def token(self) -> Path:
         """The operators' token, mode 0600."""
         return self.path / "mission-control.token"

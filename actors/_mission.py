@@ -6,7 +6,17 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..storage import Clock, Command, Deadline, Limited, MissionError, Reads, Store, Unavailable
+from ..storage import (
+    Clock,
+    Command,
+    Deadline,
+    Fence,
+    Limited,
+    MissionError,
+    Reads,
+    Store,
+    Unavailable,
+)
 from ..supervisor import ActorCrashed, ActorDead, AskTimeout, MailboxFull, Ref, System
 from ._commit import Commit, board_name
 from ._home import Home
@@ -50,7 +60,13 @@ class Mission:
     settings: PulseSettings
 
     async def commit(
-        self, project_id: str, command: Command[R], *, by: str, key: str | None = None
+        self,
+        project_id: str,
+        command: Command[R],
+        *,
+        by: str,
+        key: str | None = None,
+        fence: Fence | None = None,
     ) -> R:
         """Commit *command* through the board of its project, which then has its mirrors right.
 
@@ -60,8 +76,8 @@ class Mission:
         if self.system.whereis(board_name(project_id)) is None:
             # No board runs: the project is archived, or not there, and the command says so.
             self.reads.project(project_id)
-            return await self.store.write(command, by=by, key=key)
-        result: R = await self.ask(board_name(project_id), Commit(command, by, key))
+            return await self.store.write(command, by=by, key=key, fence=fence)
+        result: R = await self.ask(board_name(project_id), Commit(command, by, key, fence))
         return result
 
     def find(self, name: str) -> Ref[Any]:

@@ -20,7 +20,15 @@ import trio
 
 from ..storage import replace_file
 from ._processes import PULSE_VARIABLE, end_group, end_strays, start_time
-from ._runner import Life, Outcome, OutcomeKind, PulseOrder, RunHandle
+from ._runner import (
+    HostAgent,
+    Life,
+    Outcome,
+    OutcomeKind,
+    PulseOrder,
+    RunHandle,
+    SessionOrder,
+)
 
 GATE = 'read -r _ || exit 125; exec "$@"'
 MAX_OUTPUT_CHARS = 4_000
@@ -52,9 +60,28 @@ class ProcessRunner:
     def away(self) -> None:
         """Local commands can always be run."""
 
-    async def open_session(self, order: PulseOrder) -> str:
+    async def open_session(self, order: SessionOrder) -> str:
         """A process keeps nothing between pulses: its session is only a name."""
         return order.session_key
+
+    async def session_status(self, order: SessionOrder) -> None:
+        """Nobody but our own records knows of a session."""
+
+    async def reset_session(self, order: SessionOrder) -> None:
+        """Has nothing to forget."""
+
+    async def end_session(self, order: SessionOrder) -> None:
+        """Has nothing to end."""
+
+    async def transcript(self, order: SessionOrder, *, cursor: str | None, limit: int) -> None:
+        """What commands wrote stands in the records of their pulses."""
+
+    async def host_agents(self) -> tuple[HostAgent, ...]:
+        """This machine has no agents of its own."""
+        return ()
+
+    async def host_soul(self, agent_id: str) -> None:
+        """This machine has no agents of its own."""
 
     async def run(self, order: PulseOrder, life: Life) -> Outcome:
         """Run the order's command; its exit code 0 is success."""

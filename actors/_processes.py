@@ -65,10 +65,17 @@ def strays(pulse_id: str) -> Iterator[int]:
     Finds nothing where there is no /proc.
     """
     marker = f"{PULSE_VARIABLE}={pulse_id}\0".encode()
-    for entry in _PROC.glob("[0-9]*"):
-        with suppress(OSError):
-            if marker in (entry / "environ").read_bytes() and int(entry.name) != os.getpid():
-                yield int(entry.name)
+    looked_at = {os.getpid()}
+    for _ in range(STRAY_ROUNDS):
+        # Whoever changed its number while we looked has one that was not there before.
+        came = {int(entry.name) for entry in _PROC.glob("[0-9]*")} - looked_at
+        if not came:
+            break
+        looked_at |= came
+        for pid in sorted(came, reverse=True):  # the newest first: they are the ones that go
+            with suppress(OSError):
+                if marker in (_PROC / str(pid) / "environ").read_bytes():
+                    yield pid
 
 
 async def end_group(group: int, grace_s: float) -> None:

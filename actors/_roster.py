@@ -96,7 +96,7 @@ class Roster(Actor[Message]):
                 self._recall(changes)
                 self._wake(_concerned(changes, self._mission.reads))
             case Reconcile():
-                self._mission.tell(board_name(self._project_id), Touched())
+                self._mission.tell(board_name(self._project_id), Touched(check=True))
                 await self._reconcile()
                 self._wake(None)
         return None

@@ -14,17 +14,72 @@ import attrs
 
 
 @attrs.frozen
-class PulseOrder:
+class SessionOrder:
+    """All that a runner needs to find an agent's conversation, or to begin it."""
+
+    agent_id: str
+    """The instance: `<soul>:<project>`."""
+    session_key: str
+    """Where the conversation is kept; lower-case."""
+    cwd: Path
+    """`src/` in the scope."""
+
+
+@attrs.frozen
+class SessionStatus:
+    """How a conversation stands in the runner's host."""
+
+    session_id: str
+    """As :meth:`Runner.open_session` returns it."""
+    cwd: str | None
+    updated_at: int | None
+    """When something was last said in it, in µs; None where the host does not tell."""
+    busy: bool
+    """Whether a turn runs in it, ours or anybody's."""
+
+
+@attrs.frozen
+class Entry:
+    """One entry of a transcript."""
+
+    role: str
+    """`user`, `assistant`, `tool` or `system`."""
+    text: str
+    at: int | None
+    """In µs."""
+    run_id: str | None = None
+    """The attempt that it belongs to."""
+    tool: str | None = None
+    """The name of the tool that was called, or that answers."""
+
+
+@attrs.frozen
+class Page:
+    """Some entries of a transcript, oldest first."""
+
+    entries: tuple[Entry, ...]
+    earlier: str | None
+    """The cursor of the page before this one; None where there is none."""
+
+
+@attrs.frozen
+class HostAgent:
+    """An agent that somebody configured in the runner's host, without us."""
+
+    id: str
+    name: str
+    workspace: str
+    model: str
+
+
+@attrs.frozen
+class PulseOrder(SessionOrder):
     """All that a runner needs for one attempt.  Nothing in it changes while the attempt runs."""
 
     pulse_id: str
     """Unique, lower-case; at the Gateway also the idempotency key, and so the run id."""
-    agent_id: str
-    """The instance: `<soul>:<project>`."""
     project_id: str
     soul: str
-    session_key: str
-    """Where the conversation is kept; lower-case."""
     kind: str
     """A value of `PulseKind`."""
     task_id: str | None
@@ -33,8 +88,6 @@ class PulseOrder:
     """1 for the first pulse on this task."""
     scope: Path
     """The project folder."""
-    cwd: Path
-    """`src/` in the scope."""
     status_text: str
     """The System Pulse Template, filled in, with the layers of memory."""
     prompt: str
@@ -109,8 +162,55 @@ class Runner(Protocol):
     def away(self) -> str | None:
         """Why no pulse can be run now; None when one can."""
 
-    async def open_session(self, order: PulseOrder) -> str:
+    async def open_session(self, order: SessionOrder) -> str:
         """Make sure that the order's session exists, with its `cwd`; return its id.
+
+        The id is another one as soon as the agent no longer remembers what was said before.
+
+        Raises:
+            Unavailable: the runner's host is away.
+        """
+
+    async def session_status(self, order: SessionOrder) -> SessionStatus | None:
+        """Return how the session stands; None where the host has none.
+
+        Raises:
+            Unavailable: the runner's host is away.
+        """
+
+    async def reset_session(self, order: SessionOrder) -> None:
+        """Let the session go on with nothing said in it, and nothing running.
+
+        Raises:
+            Unavailable: the runner's host is away.
+        """
+
+    async def end_session(self, order: SessionOrder) -> None:
+        """Remove the session from the host, and end what runs in it.
+
+        Raises:
+            Unavailable: the runner's host is away.
+        """
+
+    async def transcript(
+        self, order: SessionOrder, *, cursor: str | None, limit: int
+    ) -> Page | None:
+        """Return the last *limit* entries, or those before *cursor*; None where none is kept.
+
+        Raises:
+            Invalid: the cursor is none of this runner's.
+            Unavailable: the runner's host is away.
+        """
+
+    async def host_agents(self) -> tuple[HostAgent, ...]:
+        """Return the agents that somebody configured in the host.
+
+        Raises:
+            Unavailable: the runner's host is away.
+        """
+
+    async def host_soul(self, agent_id: str) -> str | None:
+        """Return the SOUL.md of one of them; None where it has none.
 
         Raises:
             Unavailable: the runner's host is away.

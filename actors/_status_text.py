@@ -22,6 +22,8 @@ INSTRUCTION: Update your status via 'log_event' before taking any tool actions.
 
 TAIL_CHARS = 2_000
 """How much of each layer of memory is quoted."""
+NOTE_CHARS = 4_000
+"""How much of a message is quoted."""
 RECENT_EVENTS = 5
 RECENT_NOTES = 5
 
@@ -50,6 +52,9 @@ class Standing:
     path: str
     layers: Layers
     notes: tuple[Message, ...] = ()
+    """The last messages, oldest first."""
+    news: tuple[Message, ...] = ()
+    """The messages that this pulse is the first to be shown; each is in one pulse's status text."""
     events: tuple[TaskEvent, ...] = ()
     earlier: tuple[Pulse, ...] = ()
     """Attempts at the same task, oldest first."""
@@ -64,7 +69,7 @@ def status_text(standing: Standing) -> str:
         task_title=task.title if task else "none",
         task_id=task.id if task else "none",
         learned=_tail(layers.learned) or "nothing yet",
-        notes=_listed(f"{note.sender}: {note.text}" for note in standing.notes),
+        notes=_listed(_notes(standing)),
         events=_listed(f"{e.kind}: {e.thought}" for e in standing.events),
     )
     sections = [
@@ -102,6 +107,21 @@ def prompt(standing: Standing) -> str:
             return "You have new messages in your team notes. Act on them."
         case _:
             return "You were asked to look at where things stand. Act if there is need."
+
+
+def _notes(standing: Standing) -> Iterable[str]:
+    """Return the tail of the notes, and what is new however much that is."""
+    new, tail = ({note.id for note in notes} for notes in (standing.news, standing.notes))
+    older = [note for note in standing.news if note.id not in tail]
+    for note in (*older, *standing.notes):
+        mark = " (new)" if note.id in new else ""
+        yield f"{note.sender}{mark}: {_head(note.text)}"
+
+
+def _head(text: str) -> str:
+    if len(text) <= NOTE_CHARS:
+        return text
+    return f"{text[:NOTE_CHARS]}... (the whole of it stands in your history.jsonl)"
 
 
 def _tail(text: str) -> str:

@@ -7,6 +7,8 @@ import secrets
 
 import attrs
 
+from ..storage import Fence
+
 
 @attrs.frozen
 class AgentIdentity:
@@ -16,6 +18,8 @@ class AgentIdentity:
     project_id: str
     pulse_id: str
     task_id: str | None
+    fence: Fence | None = None
+    """What it writes is held to; an identity without an attempt has none, and only reads."""
 
 
 class AgentTokens:

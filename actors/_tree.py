@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 
 from ..storage import STORAGE, Change, StorageActor
+from ..storage.backups import Backups
 from ..supervisor import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
+from ._fanout import Fanout
 from ._feed import NAME as FEED
-from ._feed import Committed, Feed, FeedPlace
+from ._feed import Committed, Feed
+from ._maintenance import NAME as MAINTENANCE
+from ._maintenance import Maintenance, MaintenanceSettings
 from ._mission import Mission
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import PROJECTS, Orchestrator, route
@@ -25,20 +29,24 @@ def core_spec(mission: Mission) -> ChildSpec:
     def on_changes(changes: list[Change]) -> None:
         route(mission, changes)
 
+    def save() -> None:
+        Backups(mission.home.path, mission.clock).create(reason="before-migration")
+
     storage = ChildSpec(
         STORAGE,
         StorageActor,
-        args=(mission.home.database, on_commit),
+        args=(mission.home.database, on_commit, mission.store.condition, save),
         shutdown=30.0,  # what was accepted is written
         interrupt=False,
-        capacity=math.inf,  # it answers at once, and says itself when there is too much
+        capacity=1_000,  # further askers wait in line
         register=STORAGE,
-        backoff=Backoff(0.1, 5.0),  # a disk that fails needs time, not attempts
+        # A disk that fails needs time, not attempts; these never exhaust the intensity below.
+        backoff=Backoff(0.1, 5.0, reset_after=60.0),
     )
     feed = ChildSpec(
         FEED,
         Feed,
-        args=(mission.reads, on_changes, FeedPlace()),
+        args=(Fanout(mission.reads), on_changes),
         register=FEED,
         overflow="drop_old",
     )
@@ -51,7 +59,11 @@ def core_spec(mission: Mission) -> ChildSpec:
 
 
 def mission_specs(
-    mission: Mission, *, hosts: Sequence[ChildSpec] = (), doors: Sequence[ChildSpec] = ()
+    mission: Mission,
+    *,
+    hosts: Sequence[ChildSpec] = (),
+    doors: Sequence[ChildSpec] = (),
+    upkeep: MaintenanceSettings | None = None,
 ) -> list[ChildSpec]:
     """Return the root's children, first to last: *hosts* run pulses, *doors* let callers in.
 
@@ -75,6 +87,12 @@ def mission_specs(
             register=PROJECTS,
         ),
         ChildSpec(ORCHESTRATOR, Orchestrator, args=(mission,), register=ORCHESTRATOR),
+        ChildSpec(
+            MAINTENANCE,
+            Maintenance,
+            args=(mission, upkeep or MaintenanceSettings()),
+            register=MAINTENANCE,
+        ),
         *doors,
     ]
 

@@ -3,8 +3,9 @@
 from ._actor import NAME as STORAGE
 from ._actor import StorageActor, Store
 from ._clock import US, Clock, ManualClock, WallClock
-from ._connection import open_reader, open_writer
-from ._durable import replace_file, sweep_staged
+from ._condition import StorageCondition
+from ._connection import DatabaseUnusable, open_reader, open_writer, usable
+from ._durable import replace_file, sweep_staged, sync_folder
 from ._errors import (
     Conflict,
     Deadline,
@@ -18,11 +19,11 @@ from ._errors import (
     Unavailable,
     from_wire,
 )
+from ._group import StorageFailed, Write, run_write
 from ._ids import slug, uuid7
 from ._instance import HomeInUse, hold_home
-from ._migrate import Migration, SchemaMismatch, known_migrations, migrate
+from ._lease import Fence, agent_lease
 from ._plain import read_plain
-from ._reads import Reads
 from ._records import (
     Agent,
     AgentStatus,
@@ -44,11 +45,16 @@ from ._records import (
     TaskEvent,
     TaskStatus,
 )
+from ._registry import COMMANDS, fields_of, make_command, name_of
 from ._table import record_of
 from ._transaction import Command, Transaction
-from ._writer import StorageFailed, Write, Writer
+from ._writer import Writer
+from .reads import OPEN_COLUMNS, Reads, TaskFilter, TaskPlace
+from .schema import Migration, SchemaMismatch, known_migrations, migrate
 
 __all__ = [
+    "COMMANDS",
+    "OPEN_COLUMNS",
     "STORAGE",
     "US",
     "Agent",
@@ -58,8 +64,10 @@ __all__ = [
     "Clock",
     "Command",
     "Conflict",
+    "DatabaseUnusable",
     "Deadline",
     "Dependency",
+    "Fence",
     "Forbidden",
     "HelpRequest",
     "HelpState",
@@ -83,10 +91,13 @@ __all__ = [
     "Session",
     "Soul",
     "StorageActor",
+    "StorageCondition",
     "StorageFailed",
     "Store",
     "Task",
     "TaskEvent",
+    "TaskFilter",
+    "TaskPlace",
     "TaskStatus",
     "Transaction",
     "Unauthenticated",
@@ -94,16 +105,23 @@ __all__ = [
     "WallClock",
     "Write",
     "Writer",
+    "agent_lease",
+    "fields_of",
     "from_wire",
     "hold_home",
     "known_migrations",
+    "make_command",
     "migrate",
+    "name_of",
     "open_reader",
     "open_writer",
     "read_plain",
     "record_of",
     "replace_file",
+    "run_write",
     "slug",
     "sweep_staged",
+    "sync_folder",
+    "usable",
     "uuid7",
 ]

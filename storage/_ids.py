@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-import uuid
 
 MAX_SLUG_CHARS = 48
 
@@ -21,7 +20,8 @@ def uuid7(at_us: int, seed: bytes) -> str:
     noise = int.from_bytes(hashlib.blake2b(seed, digest_size=10).digest(), "big")
     value = (ms & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 62 & 0xFFF) << 64
     value |= 0b10 << 62 | noise & (1 << 62) - 1
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"  # uuid.UUID takes three times as long
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def slug(name: str) -> str:

@@ -23,7 +23,8 @@ class Command(Protocol[R_co]):
     """A change, as a value: a frozen record with what is wanted.
 
     `apply` is a pure function of the transaction and the record, so it may be run again when the
-    group that it was in is rolled back.  It raises a `MissionError` to refuse.
+    group that it was in is rolled back.  It raises a `MissionError` to refuse.  Its class is known
+    by name: see `register`.
     """
 
     RESULT: ClassVar[Any]
@@ -40,12 +41,14 @@ class Transaction:
     Attributes:
         at: the time of the command, the same however often it is run.
         actor: on whose behalf: an agent's id, `operator`, `mission-control`, ...
+        pulse_id: the attempt that the actor is in, where it is an agent in one.
     """
 
     connection: sqlite3.Connection
     at: int
     actor: str
     _seed: bytes
+    pulse_id: str | None = None
     _ids: int = 0
 
     def new_id(self) -> str:

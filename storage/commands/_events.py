@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._records import Task, TaskEvent
+from .._records import Task, TaskEvent, TaskOwner
 from .._table import TASK_EVENTS
 from .._transaction import Transaction
 
@@ -12,7 +12,7 @@ THOUGHT_LOGGED = "thought_logged"
 
 def note(  # noqa: PLR0913 - the columns of an event
     tx: Transaction,
-    task: Task,
+    task: Task | TaskOwner,
     kind: str,
     thought: str,
     *,
@@ -20,8 +20,16 @@ def note(  # noqa: PLR0913 - the columns of an event
     agent_id: str | None = None,
     pulse_id: str | None = None,
 ) -> TaskEvent:
-    """Add an event to the stream of *task*."""
+    """Add an event to the stream of *task*; it is of the attempt that writes, or of *pulse_id*."""
     event = TaskEvent(
-        tx.new_id(), task.project_id, task.id, agent_id, pulse_id, kind, thought, action, tx.at
+        id=tx.new_id(),
+        project_id=task.project_id,
+        task_id=task.id,
+        agent_id=agent_id,
+        pulse_id=tx.pulse_id if pulse_id is None else pulse_id,
+        kind=kind,
+        thought=thought,
+        action=action,
+        at=tx.at,
     )
     return tx.insert(TASK_EVENTS, event, THOUGHT_LOGGED)

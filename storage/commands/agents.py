@@ -8,7 +8,9 @@ from typing import ClassVar
 import attrs
 
 from .._errors import Conflict, Invalid, NotFound, Unavailable
-from .._records import Agent, AgentStatus, Message, PulseState, Session, Task, TaskStatus
+from .._lease import agent_lease, release_lease
+from .._records import Agent, AgentStatus, Message, PulseState, Task, TaskStatus
+from .._registry import register
 from .._table import AGENTS, PULSES, SESSIONS, SOULS, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
@@ -30,6 +32,7 @@ def check_soul_name(soul: str) -> None:
         )
 
 
+@register
 @attrs.frozen
 class CreateAgent(Command[Agent]):
     """Put a soul to work in a project.  The soul must have been installed."""
@@ -82,6 +85,7 @@ class CreateAgent(Command[Agent]):
             raise Invalid("max_retries must not be negative", field="max_retries")
 
 
+@register
 @attrs.frozen
 class DestroyAgent(Command[Agent]):
     """Take an agent out of its project; a task it has in progress goes back to the backlog."""
@@ -128,8 +132,10 @@ class DestroyAgent(Command[Agent]):
             detail="the agent was destroyed",
             ended_at=tx.at,
         )
+        release_lease(tx.connection, agent_lease(agent.id), pulse.id)
 
 
+@register
 @attrs.frozen
 class SetAgentStatus(Command[Agent]):
     """Pause or resume an agent, or say what it is about."""
@@ -156,52 +162,29 @@ class SetAgentStatus(Command[Agent]):
         return tx.put(AGENTS, agent, AGENT_UPDATED, status=status, current_task_id=current)
 
 
+@register
 @attrs.frozen
 class SendMessage(Command[Message]):
     """Leave a note for an agent."""
 
     to_agent: str
     text: str
+    wakes: bool = True
+    """Whether it is a reason for a pulse."""
 
     RESULT: ClassVar[type] = Message
 
     def apply(self, tx: Transaction) -> Message:
-        """Refuses an unknown agent, and a text that is empty or over 20,000 characters."""
+        """Refuses an unknown agent, and a text that is empty or over 20,000 characters.
+
+        An agent that writes to itself is refused too: each message would cause the next.
+        """
         agent = tx.find(AGENTS, "WHERE id = ?", self.to_agent)
         if agent is None:
             raise NotFound(f"there is no agent {self.to_agent!r}", field="instance_id")
+        if tx.actor == agent.id:
+            message = "an agent cannot send itself messages: keep notes in working.md"
+            raise Invalid(message, field="instance_id")
         if not 0 < len(self.text.strip()) <= MAX_MESSAGE_CHARS:
             raise Invalid(f"text must have 1 to {MAX_MESSAGE_CHARS} characters", field="text")
-        return send(tx, agent.project_id, agent.id, self.text)
-
-
-@attrs.frozen
-class RecordSession(Command[Session]):
-    """Note which conversation an agent's pulses run in."""
-
-    agent_id: str
-    key: str
-    session_id: str
-    runner: str
-
-    RESULT: ClassVar[type] = Session
-
-    def apply(self, tx: Transaction) -> Session:
-        """Does nothing where it is the one that is known."""
-        agent = tx.get(AGENTS, self.agent_id)
-        known = tx.find(SESSIONS, "WHERE id = ?", self.agent_id)
-        if known is None:
-            session = Session(
-                agent.id, agent.project_id, self.key, self.session_id, self.runner, tx.at, tx.at
-            )
-            return tx.insert(SESSIONS, session, AGENT_UPDATED)
-        if (known.key, known.session_id, known.runner) == (self.key, self.session_id, self.runner):
-            return known
-        return tx.put(
-            SESSIONS,
-            known,
-            AGENT_UPDATED,
-            key=self.key,
-            session_id=self.session_id,
-            runner=self.runner,
-        )
+        return send(tx, agent.project_id, agent.id, self.text, wakes=self.wakes)

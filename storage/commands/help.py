@@ -13,10 +13,11 @@ from .._records import (
     HelpRequest,
     HelpState,
     Message,
-    PulseState,
     Task,
+    TaskOwner,
     TaskStatus,
 )
+from .._registry import register
 from .._table import AGENTS, HELP_REQUESTS, MESSAGES, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
@@ -29,6 +30,7 @@ MESSAGE_SENT = "message_sent"
 URGENCIES = ("low", "normal", "high", "critical")
 
 
+@register
 @attrs.frozen
 class RequestHelp(Command[HelpRequest]):
     """Block a task on a question, and halt the agent that asks."""
@@ -37,7 +39,6 @@ class RequestHelp(Command[HelpRequest]):
     issue: str
     urgency: str = "normal"
     by_agent: str | None = None
-    pulse_id: str | None = None
 
     RESULT: ClassVar[type] = HelpRequest
 
@@ -53,7 +54,6 @@ class RequestHelp(Command[HelpRequest]):
         task = tx.get(TASKS, self.task_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
-            require_running(tx, self.pulse_id)
         if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
             raise Conflict(f"the task is {task.status.name.lower()}", task_id=task.id)
         asked = tx.find(HELP_REQUESTS, "WHERE task_id = ? AND state = 'open'", task.id)
@@ -62,11 +62,10 @@ class RequestHelp(Command[HelpRequest]):
                 f"the task waits for an answer to {asked.issue!r} already", help_id=asked.id
             )
         agent = tx.find(AGENTS, "WHERE id = ?", f"{task.assignee}:{task.project_id}")
-        return open_help(
-            tx, task, agent, self.issue.strip(), urgency=self.urgency, pulse_id=self.pulse_id
-        )
+        return open_help(tx, task, agent, self.issue.strip(), urgency=self.urgency)
 
 
+@register
 @attrs.frozen
 class AnswerHelp(Command[HelpRequest]):
     """Answer a question: the first answer wins."""
@@ -144,20 +143,13 @@ def open_help(  # noqa: PLR0913 - the columns of a request
     return tx.insert(HELP_REQUESTS, request, HELP_REQUESTED)
 
 
-def require_owner(task: Task, agent_id: str) -> None:
+def require_owner(task: Task | TaskOwner, agent_id: str) -> None:
     """Refuse an agent that is not the task's own."""
     if f"{task.assignee}:{task.project_id}" != agent_id:
         raise Forbidden(
             f"task {task.id} belongs to {task.assignee or 'nobody'}: {agent_id} may not change it",
             task_id=task.id,
         )
-
-
-def require_running(tx: Transaction, pulse_id: str | None) -> None:
-    """Refuse a word of an attempt that has ended: another may be on the way."""
-    pulse = tx.find(PULSES, "WHERE id = ?", pulse_id)
-    if pulse is not None and pulse.state is PulseState.ENDED:
-        raise Forbidden(f"attempt {pulse.attempt} has ended ({pulse.outcome}): too late")
 
 
 def settle_agent(tx: Transaction, before: Task, after: Task) -> None:
@@ -198,9 +190,19 @@ def waits_for_answer(tx: Transaction, agent_id: str) -> bool:
     return asked is not None
 
 
-def send(tx: Transaction, project_id: str, to_agent: str, text: str) -> Message:
-    """Leave a message for an agent; it is read at its next pulse."""
-    message = Message(tx.new_id(), project_id, to_agent, tx.actor, text, read_by=None, at=tx.at)
+def send(  # noqa: PLR0913 - the columns of a message
+    tx: Transaction,
+    project_id: str,
+    to_agent: str,
+    text: str,
+    *,
+    wakes: bool = True,
+    read_by: str | None = None,
+) -> Message:
+    """Leave a message for an agent; it is read at its next pulse, or in the one *read_by* names."""
+    message = Message(
+        tx.new_id(), project_id, to_agent, tx.actor, text, read_by, tx.at, wakes=wakes
+    )
     return tx.insert(MESSAGES, message, MESSAGE_SENT)
 
 

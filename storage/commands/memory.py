@@ -8,11 +8,12 @@ from typing import ClassVar
 import attrs
 
 from .._errors import Invalid
-from .._records import AgentStatus, ChronicleEntry, Memory, Task, TaskEvent
-from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASKS
+from .._records import AgentStatus, ChronicleEntry, Memory, TaskEvent
+from .._registry import register
+from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASK_OWNERS, TASKS
 from .._transaction import Command, Transaction
 from ._events import note
-from .help import AGENT_UPDATED, require_owner, require_running
+from .help import AGENT_UPDATED, require_owner
 
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"
@@ -26,6 +27,7 @@ def _require_text(text: str, field: str) -> str:
     return text.strip()
 
 
+@register
 @attrs.frozen
 class LogEvent(Command[TaskEvent]):
     """Add a thought to a task's stream."""
@@ -35,16 +37,14 @@ class LogEvent(Command[TaskEvent]):
     action: str = ""
     event_type: str = "thought"
     by_agent: str | None = None
-    pulse_id: str | None = None
 
     RESULT: ClassVar[type] = TaskEvent
 
     def apply(self, tx: Transaction) -> TaskEvent:
         """Refuses another agent's task."""
-        task: Task = tx.get(TASKS, self.task_id)
+        task = tx.get(TASK_OWNERS, self.task_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
-            require_running(tx, self.pulse_id)
         if not _KIND.fullmatch(self.event_type):
             raise Invalid("event_type must be a lower-case word", field="event_type")
         return note(
@@ -54,10 +54,10 @@ class LogEvent(Command[TaskEvent]):
             _require_text(self.thought, "thought"),
             action=self.action[:MAX_TEXT_CHARS],
             agent_id=self.by_agent,
-            pulse_id=self.pulse_id,
         )
 
 
+@register
 @attrs.frozen
 class UpdateChronicle(Command[ChronicleEntry]):
     """Add an entry to the project's story."""
@@ -82,12 +82,14 @@ class UpdateChronicle(Command[ChronicleEntry]):
         return tx.insert(CHRONICLE, entry, CHRONICLE_UPDATED)
 
 
+@register
 @attrs.frozen
 class DistillMemory(Command[Memory]):
     """Keep what an agent learned; an agent that was asked to distil has done so."""
 
     agent_id: str
     summary: str
+    archive_notes: bool = True
 
     RESULT: ClassVar[type] = Memory
 
@@ -97,7 +99,13 @@ class DistillMemory(Command[Memory]):
         summary = _require_text(self.summary, "summary")
         task = tx.find(TASKS, "WHERE id = ?", agent.current_task_id)
         memory = Memory(
-            tx.new_id(), agent.project_id, agent.id, task.id if task else None, summary, tx.at
+            tx.new_id(),
+            agent.project_id,
+            agent.id,
+            task.id if task else None,
+            summary,
+            tx.at,
+            self.archive_notes,
         )
         tx.insert(MEMORIES, memory, MEMORY_DISTILLED)
         about = f" from {task.title!r}" if task else ""

@@ -9,6 +9,7 @@ import attrs
 from .._errors import Conflict, Invalid, Unavailable
 from .._ids import slug
 from .._records import Project, ProjectState, Soul
+from .._registry import register
 from .._table import AGENTS, PROJECTS, PULSES, SOULS
 from .._transaction import Command, Transaction
 from ._slots import copy_agent
@@ -17,6 +18,7 @@ PROJECT_UPDATED = "project_updated"
 MAX_NAME_CHARS = 200
 
 
+@register
 @attrs.frozen
 class InitProject(Command[Project]):
     """Begin a project.  Its id is made from the name, with a number where it is taken.
@@ -58,6 +60,7 @@ class InitProject(Command[Project]):
         return id_
 
 
+@register
 @attrs.frozen
 class RenameProject(Command[Project]):
     """Change what a project is called; its id and folder stay."""
@@ -77,6 +80,7 @@ class RenameProject(Command[Project]):
         return tx.put(PROJECTS, tx.get(PROJECTS, self.project_id), PROJECT_UPDATED, name=name)
 
 
+@register
 @attrs.frozen
 class SetProjectState(Command[Project]):
     """Archive a project, or bring it back."""
@@ -97,7 +101,9 @@ class SetProjectState(Command[Project]):
 
     def _require_rest(self, tx: Transaction) -> None:
         """Whoever archives a project has stopped it: what still runs is out of reach."""
-        running = tx.find(PULSES, "WHERE project_id = ? AND state = 'running'", self.project_id)
+        # Said twice, so that the index of attempts which are open is used.
+        where = "WHERE project_id = ? AND state <> 'ended' AND state = 'running'"
+        running = tx.find(PULSES, where, self.project_id)
         if running is not None:
             raise Unavailable(
                 f"an attempt of {running.agent_id} may still run and cannot be reached:"
@@ -106,6 +112,7 @@ class SetProjectState(Command[Project]):
             )
 
 
+@register
 @attrs.frozen
 class InstallSoul(Command[Soul]):
     """Record which SOUL.md a soul has; a new text is a new version."""

@@ -8,6 +8,7 @@ import attrs
 
 from .._clock import US
 from .._errors import Conflict
+from .._lease import acquire_lease, agent_lease, release_lease
 from .._records import (
     Agent,
     AgentStatus,
@@ -18,6 +19,7 @@ from .._records import (
     Task,
     TaskStatus,
 )
+from .._registry import register
 from .._table import AGENTS, MESSAGES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
@@ -29,20 +31,24 @@ HALTED = (AgentStatus.PAUSED, AgentStatus.BLOCKED, AgentStatus.FAILED)
 PULSE_UPDATED = "pulse_updated"
 MAX_OUTPUT_CHARS = 4_000
 
-OPEN_TASK = (
-    "WHERE project_id = ?1 AND assignee = ?2 AND status = 1 AND coalesce(not_before, 0) <= ?3"
-)
-"""The task that an agent has in progress, unless its next pulse is to come later."""
+_DUE = "(coalesce(not_before, 0) <= ?3 OR not_before > ?3 + ?4)"
+"""Who would have to wait longer than anybody does was told so before the clock jumped back."""
+
+OPEN_TASK = f"WHERE project_id = ?1 AND assignee = ?2 AND status = 1 AND {_DUE}"
+"""The task that an agent has in progress, unless its next pulse is to come later.
+
+Asked with project, soul, the time, and :func:`longest_wait`; so is `READY_TASK`.
+"""
 
 FAR_FUTURE = 1 << 62
 
-READY_TASK = """WHERE project_id = ?1 AND assignee = ?2 AND status = 0
- AND coalesce(not_before, 0) <= ?3
+READY_TASK = f"""WHERE project_id = ?1 AND assignee = ?2 AND status = 0
+ AND {_DUE}
  AND NOT EXISTS (
    SELECT 1 FROM task_dependencies d JOIN tasks t ON t.id = d.depends_on
     WHERE d.task_id = tasks.id AND t.status NOT IN (2, 4))
  AND NOT EXISTS (SELECT 1 FROM pulses p WHERE p.task_id = tasks.id AND p.state <> 'ended')
- ORDER BY priority, created_at, id"""
+ ORDER BY priority, created_at, id"""  # noqa: S608 - constants of ours
 """The backlog task that an agent is offered next: by priority, then age.
 
 One that another agent still works on, because it was taken away in mid-run, is not offered yet.
@@ -51,8 +57,22 @@ One that another agent still works on, because it was taken away in mid-run, is 
 SUCCEEDED = "succeeded"
 
 UNREAD = "WHERE to_agent = ? AND read_by IS NULL ORDER BY pk"
+WAKING = "WHERE to_agent = ? AND read_by IS NULL AND wakes = 1 ORDER BY pk"
+"""Unread messages that are a reason for a pulse."""
+SHOWN = "WHERE to_agent = ? AND read_by = ? ORDER BY pk"
+SHOWN_AT_ONCE = 20
+"""Messages that one pulse is shown: more would leave little room for the task."""
+QUOTED_CHARS = 200
+
+LONGEST_BACKOFF_S = 3600.0
 
 
+def longest_wait(agent: Agent) -> int:
+    """Return the microseconds that a task of *agent* is made to wait at most."""
+    return round((agent.interval_s + LONGEST_BACKOFF_S) * US)
+
+
+@register
 @attrs.frozen
 class BeginPulse(Command[Pulse | None]):
     """Record an attempt, claiming a task for it; None where there is nothing to do."""
@@ -78,7 +98,7 @@ class BeginPulse(Command[Pulse | None]):
         task = self._claim(tx, agent)
         if task is not None:
             return self._record(tx, agent, PulseKind.WORK, task)
-        if tx.find(MESSAGES, UNREAD, agent.id) is not None:
+        if tx.find(MESSAGES, WAKING, agent.id) is not None:
             return self._record(tx, agent, PulseKind.MESSAGE, None)
         if self.triggered:
             return self._record(tx, agent, PulseKind.TRIGGER, None)
@@ -86,11 +106,12 @@ class BeginPulse(Command[Pulse | None]):
 
     def _claim(self, tx: Transaction, agent: Agent) -> Task | None:
         now = FAR_FUTURE if self.triggered else tx.at
-        task = tx.find(TASKS, OPEN_TASK, agent.project_id, agent.soul, now)
+        whose, wait = (agent.project_id, agent.soul), longest_wait(agent)
+        task = tx.find(TASKS, OPEN_TASK, *whose, now, wait)
         if task is None:
-            if tx.find(TASKS, OPEN_TASK, agent.project_id, agent.soul, FAR_FUTURE) is not None:
+            if tx.find(TASKS, OPEN_TASK, *whose, FAR_FUTURE, wait) is not None:
                 return None  # it has one in hand that waits for its next attempt
-            ready = tx.find(TASKS, READY_TASK, agent.project_id, agent.soul, now)
+            ready = tx.find(TASKS, READY_TASK, *whose, now, wait)
             if ready is None:
                 return None
             task = tx.put(TASKS, ready, TASK_UPDATED, status=TaskStatus.IN_PROGRESS)
@@ -98,8 +119,9 @@ class BeginPulse(Command[Pulse | None]):
         return tx.put(TASKS, task, TASK_UPDATED, attempts=task.attempts + 1)
 
     def _record(self, tx: Transaction, agent: Agent, kind: PulseKind, task: Task | None) -> Pulse:
+        id_, expires_at = tx.new_id(), tx.at + round(agent.timeout_s * US)
         pulse = Pulse(
-            id=tx.new_id(),
+            id=id_,
             project_id=agent.project_id,
             agent_id=agent.id,
             task_id=task.id if task else None,
@@ -118,6 +140,7 @@ class BeginPulse(Command[Pulse | None]):
             cost_usd=None,
             started_at=tx.at,
             ended_at=None,
+            fence=acquire_lease(tx.connection, agent_lease(agent.id), id_, expires_at),
         )
         busy = AgentStatus.DISTILLING if kind is PulseKind.DISTILL else AgentStatus.WORKING
         tx.put(
@@ -128,11 +151,12 @@ class BeginPulse(Command[Pulse | None]):
             last_pulse_at=tx.at,
             current_task_id=task.id if task else agent.current_task_id,
         )
-        for message in tx.all(MESSAGES, UNREAD, agent.id):
+        for message in tx.all(MESSAGES, f"{UNREAD} LIMIT {SHOWN_AT_ONCE}", agent.id):
             tx.put(MESSAGES, message, "message_read", read_by=pulse.id)
         return tx.insert(PULSES, pulse, PULSE_UPDATED)
 
 
+@register
 @attrs.frozen
 class MarkRunning(Command[Pulse]):
     """Record how a dispatched attempt is found again after a crash of ours."""
@@ -162,6 +186,7 @@ class MarkRunning(Command[Pulse]):
         )
 
 
+@register
 @attrs.frozen
 class EndPulse(Command[Pulse]):
     """Close an attempt and draw the consequences for its task and its agent."""
@@ -201,8 +226,11 @@ class EndPulse(Command[Pulse]):
             cost_usd=self.cost_usd,
             ended_at=tx.at,
         )
+        release_lease(tx.connection, agent_lease(pulse.agent_id), pulse.id)
         if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
             self._give_back_messages(tx, pulse)
+        else:
+            self._acknowledge_messages(tx, pulse)
         self._free_agent(tx, pulse)
         task = tx.find(TASKS, "WHERE id = ? AND status = 1", pulse.task_id)
         # It may have been given to another agent since, whose attempts are not this one.
@@ -221,15 +249,26 @@ class EndPulse(Command[Pulse]):
             tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
 
     def _give_back_messages(self, tx: Transaction, pulse: Pulse) -> None:
-        for message in tx.all(
-            MESSAGES, "WHERE to_agent = ? AND read_by = ?", pulse.agent_id, pulse.id
-        ):
+        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
             tx.put(MESSAGES, message, "message_read", read_by=None)
+
+    def _acknowledge_messages(self, tx: Transaction, pulse: Pulse) -> None:
+        """Let agents see, where they look at their tasks, that their messages were read."""
+        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
+            sender = tx.find(AGENTS, "WHERE id = ?", message.sender)
+            if sender is None:
+                continue  # a person, or the service
+            task = tx.find(TASKS, "WHERE id = ?", sender.current_task_id or pulse.task_id)
+            if task is not None:
+                quoted = message.text[:QUOTED_CHARS]
+                what = f"{pulse.agent_id} has read the message of {sender.id}: {quoted}"
+                who = {"agent_id": pulse.agent_id, "pulse_id": pulse.id}
+                note(tx, task, "message_read", what, **who)
 
     def _settle_task(self, tx: Transaction, pulse: Pulse, task: Task) -> None:
         not_before = tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
         if not self.failed:
-            if not self.never_ran and tx.find(MESSAGES, UNREAD, pulse.agent_id) is not None:
+            if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id) is not None:
                 not_before = None  # it was told something meanwhile: it goes on at once
             if not self.never_ran and self.outcome != SUCCEEDED:
                 self._note(tx, pulse, task, "interrupted")

@@ -9,11 +9,12 @@ import attrs
 from .._clock import US
 from .._errors import Conflict, Invalid, NotFound
 from .._records import Agent, Task, TaskStatus
+from .._registry import register
 from .._table import AGENTS, DEPENDENCIES, TASKS
 from .._transaction import Command, Transaction
 from ._dependencies import add_dependencies
 from ._events import TASK_UPDATED, note
-from .help import require_owner, require_running, settle_agent
+from .help import require_owner, settle_agent
 from .projects import require_active
 
 MAX_TITLE_CHARS = 500
@@ -39,6 +40,7 @@ def _checked(title: str, priority: int) -> None:
         raise Invalid(f"priority must be 1 (high) to 5 (low), not {priority}", field="priority")
 
 
+@register
 @attrs.frozen
 class CreateTask(Command[Task]):
     """Put a new card into the backlog."""
@@ -85,6 +87,7 @@ class CreateTask(Command[Task]):
         return task
 
 
+@register
 @attrs.frozen
 class MoveTask(Command[Task]):
     """Move a card to another column."""
@@ -94,7 +97,6 @@ class MoveTask(Command[Task]):
     expected_version: int | None = None
     by_agent: str | None = None
     """Set when an agent moves it: it may move its own task only."""
-    pulse_id: str | None = None
 
     RESULT: ClassVar[type] = Task
 
@@ -105,7 +107,6 @@ class MoveTask(Command[Task]):
         require_active(tx, task.project_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
-            require_running(tx, self.pulse_id)
         if task.status is self.new_status:
             return task
         self._check(tx, task)
@@ -124,7 +125,6 @@ class MoveTask(Command[Task]):
             "moved",
             f"{task.status.name.lower()} → {moved.status.name.lower()}",
             agent_id=self.by_agent,
-            pulse_id=self.pulse_id,
         )
         settle_agent(tx, task, moved)
         return moved
@@ -152,6 +152,7 @@ class MoveTask(Command[Task]):
             require_free_hands(tx, task, task.assignee)
 
 
+@register
 @attrs.frozen
 class UpdateTask(Command[Task]):
     """Change what a card says.  None leaves a field as it is."""
@@ -186,6 +187,7 @@ class UpdateTask(Command[Task]):
         return updated
 
 
+@register
 @attrs.frozen
 class AssignTask(Command[Task]):
     """Give a card to a soul of the project, or to nobody."""
@@ -222,6 +224,7 @@ class AssignTask(Command[Task]):
         return given
 
 
+@register
 @attrs.frozen
 class DeleteTask(Command[Task]):
     """Remove a card and its dependencies.  Its thoughts stay."""

@@ -33,7 +33,8 @@ def task(bench: Bench) -> Task:
 
 def test_a_question_blocks_the_task_and_halts_its_agent(bench: Bench, task: Task) -> None:
     pulse = bench.begin(AGENT)
-    asked = bench.do(c.RequestHelp(task.id, " Which one? ", "critical", AGENT, pulse.id), by=AGENT)
+    help_ = c.RequestHelp(task.id, " Which one? ", "critical", AGENT)
+    asked = bench.do(help_, by=AGENT, fence=bench.fence(pulse))
     bench.end(pulse)
     assert (asked.issue, asked.urgency, asked.agent_id) == ("Which one?", "critical", AGENT)
     assert asked.state is HelpState.OPEN

@@ -19,10 +19,12 @@ def task(bench: Bench) -> Task:
 
 
 def test_a_thought_is_kept_with_who_thought_it_and_when(bench: Bench, task: Task) -> None:
-    event = bench.do(c.LogEvent(task.id, " I see. ", "read", "plan", AGENT, "pulse-1"))
+    pulse = bench.begin(AGENT)
+    thought = c.LogEvent(task.id, " I see. ", "read", "plan", AGENT)
+    event = bench.do(thought, by=AGENT, fence=bench.fence(pulse))
     assert bench.reads.events(task_id=task.id)[-1] == event
     assert (event.thought, event.action, event.kind) == ("I see.", "read", "plan")
-    assert (event.agent_id, event.pulse_id) == (AGENT, "pulse-1")
+    assert (event.agent_id, event.pulse_id) == (AGENT, pulse.id)
 
 
 def test_the_newest_thoughts_are_given_oldest_first(bench: Bench, task: Task) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from mission_control.storage import (
+    STORAGE,
     Command,
     Conflict,
     Internal,
@@ -21,14 +25,22 @@ from mission_control.storage import (
     NotFound,
     Project,
     Reads,
+    StorageActor,
+    StorageCondition,
     StorageFailed,
+    Store,
     Transaction,
     Unavailable,
+    WallClock,
     Writer,
     migrate,
+    open_reader,
     open_writer,
 )
 from mission_control.storage import commands as c
+from mission_control.storage._actor import MAX_PENDING
+from mission_control.storage._watch import WAL_LIMIT_BYTES
+from mission_control.supervisor import ChildSpec, System, open_system
 from storage_bench import Desk, Reply
 
 ATE = "a text that fills the disk " * 50_000
@@ -42,6 +54,7 @@ class Bed:
     connection: sqlite3.Connection
     desk: Desk
     failures: list[StorageFailed]
+    condition: StorageCondition
     commits: list[int] = attrs.field(factory=list)
     """How many of the replies were settled at each commit's notice."""
     replies: list[Reply] = attrs.field(factory=list)
@@ -65,12 +78,14 @@ async def _made(path: Path) -> AsyncIterator[Bed]:
     connection = open_writer(path)
     migrate(connection)
     failures: list[StorageFailed] = []
+    condition = StorageCondition()
     writer = Writer(
         connection,
         on_commit=lambda: made.commits.append(sum(reply.settled for reply in made.replies)),
         on_failure=failures.append,
+        condition=condition,
     )
-    made = Bed(path, connection, Desk(writer), failures)
+    made = Bed(path, connection, Desk(writer), failures, condition)
     connection.set_trace_callback(made.statements.append)
     try:
         yield made
@@ -298,6 +313,190 @@ async def test_a_lock_held_by_another_process_is_named_and_waited_out(
     await bed.desk.do(c.CreateTask("p", "two"))
     assert [task.title for task in reads.board("p")] == ["two"]
     assert bed.failures == []
+
+
+async def test_a_listener_that_fails_takes_nobody_s_answer_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def misbehave() -> None:
+        raise ZeroDivisionError
+
+    connection = open_writer(tmp_path / "a.db")
+    migrate(connection)
+    desk = Desk(Writer(connection, on_commit=misbehave, on_failure=lambda _: None))
+    desk.writer.start()
+    try:
+        assert (await desk.do(c.InitProject("P"))).id == "p"
+        assert (await desk.do(c.CreateTask("p", "one"))).title == "one"
+    finally:
+        with trio.CancelScope(shield=True):
+            await desk.writer.close()
+    assert "somebody who was told of a commit failed" in caplog.text
+
+
+async def test_a_writer_that_breaks_down_leaves_nobody_waiting(bed: Bed) -> None:
+    bed.start()
+    await bed.replies[0].outcome()
+    bed.connection.close()  # behind its back
+    for _ in range(2):
+        with pytest.raises(StorageFailed):
+            await bed.submit(c.CreateTask("p", "one")).outcome()
+    assert len(bed.failures) == 1
+
+
+async def test_another_program_that_writes_is_noticed_and_told_of_once(
+    bed: Bed, caplog: pytest.LogCaptureFixture
+) -> None:
+    bed.start()
+    await bed.desk.do(c.CreateTask("p", "ours"))
+    assert bed.condition.foreign_writes == 0
+    other = sqlite3.connect(bed.path, isolation_level=None)
+    for seen in (1, 2):
+        other.execute("UPDATE projects SET name = name || '!'")
+        await bed.desk.do(c.CreateTask("p", "ours"))
+        assert bed.condition.foreign_writes == seen
+    other.close()
+    assert caplog.text.count("another program writes to a.db") == 1
+    await bed.desk.do(c.CreateTask("p", "ours"))
+    assert bed.condition.foreign_writes == 2
+
+
+async def test_the_log_of_a_busy_writer_stays_small(bed: Bed) -> None:
+    bed.start()
+    for _ in range(40):
+        await bed.desk.do(c.CreateTask("p", "large", description=ATE))
+    written = bed.path.stat().st_size
+    assert written > 80_000_000  # this much went through it
+    assert bed.condition.wal_bytes < 24_000_000
+
+
+async def test_a_log_that_a_long_read_holds_up_is_told_of_and_shrinks_when_it_ends(
+    bed: Bed, caplog: pytest.LogCaptureFixture
+) -> None:
+    bed.start()
+    await bed.replies[0].outcome()
+    reader = open_reader(bed.path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM tasks").fetchall()
+    for _ in range(36):
+        await bed.desk.do(c.CreateTask("p", "large", description=ATE))
+    assert bed.condition.wal_bytes > WAL_LIMIT_BYTES
+    assert "cannot be emptied: somebody reads in one long transaction" in caplog.text
+    assert caplog.text.count("has grown to") <= 3
+    reader.close()
+    while bed.condition.wal_bytes > WAL_LIMIT_BYTES:
+        await bed.desk.do(c.CreateTask("p", "large", description=ATE))
+    assert bed.failures == []
+
+
+@attrs.frozen
+class Hold(Command[None]):
+    """Keeps the writer at it until the test says so."""
+
+    begun: threading.Event
+    go_on: threading.Event
+
+    RESULT: ClassVar[Any] = None
+
+    def apply(self, tx: Transaction) -> None:
+        self.begun.set()
+        assert self.go_on.wait(30)
+
+
+@attrs.define
+class Hand:
+    """The storage actor in a system, with its writer held until it is let go."""
+
+    store: Store
+    system: System
+    hold: Hold
+
+    async def grab(self, nursery: trio.Nursery) -> None:
+        nursery.start_soon(partial(self.store.write, self.hold, by="test"))
+        await trio.to_thread.run_sync(self.hold.begun.wait, 30)
+
+    def let_go(self) -> None:
+        self.hold.go_on.set()
+
+
+@asynccontextmanager
+async def _acting(path: Path) -> AsyncIterator[Hand]:
+    hold = Hold(threading.Event(), threading.Event())
+    async with open_system("test") as system:
+        store = Store(system, WallClock())
+        spec = ChildSpec(
+            STORAGE,
+            StorageActor,
+            args=(path, lambda: None, store.condition),
+            register=STORAGE,
+            interrupt=False,
+            capacity=100,
+            shutdown=30.0,
+        )
+        await system.root.start_child(spec)
+        try:
+            yield Hand(store, system, hold)
+        finally:
+            hold.go_on.set()
+
+
+async def test_who_writes_too_much_at_once_waits_and_is_not_refused(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    async def write(number: int) -> None:
+        made.append((await hand.store.write(c.CreateTask("p", f"{number}"), by="test")).id)
+
+    async with _acting(tmp_path / "a.db") as hand:
+        await hand.store.write(c.InitProject("P"), by="test")
+        async with trio.open_nursery() as nursery:
+            await hand.grab(nursery)
+            for number in range(MAX_PENDING + 300):
+                nursery.start_soon(write, number)
+            await trio.testing.wait_all_tasks_blocked()
+            (storage,) = hand.system.tree().children
+            assert storage.mailbox == 301  # the writer has its fill: these wait their turn
+            assert made == []
+            hand.let_go()
+        assert len(set(made)) == MAX_PENDING + 300
+
+
+async def test_a_cancelled_write_is_withdrawn_unless_it_was_begun(tmp_path: Path) -> None:
+    async with _acting(tmp_path / "a.db") as hand:
+        await hand.store.write(c.InitProject("P"), by="test")
+        async with trio.open_nursery() as nursery:
+            await hand.grab(nursery)
+            async with trio.open_nursery() as impatient:
+                impatient.start_soon(partial(hand.store.write, c.CreateTask("p", "one"), by="test"))
+                await trio.testing.wait_all_tasks_blocked()
+                impatient.cancel_scope.cancel()
+            hand.let_go()
+        await hand.store.write(c.CreateTask("p", "two"), by="test")
+        reads = Reads(tmp_path / "a.db")
+        assert [task.title for task in reads.board("p")] == ["two"]
+        reads.close()
+
+
+async def test_keys_are_forgotten_in_small_steps_and_the_oldest_first(bed: Bed) -> None:
+    rows = [(f"key {n}", n) for n in range(c.PURGED_AT_ONCE + 5)]
+    bed.connection.execute("BEGIN")
+    bed.connection.executemany(
+        "INSERT INTO idempotency VALUES(?, 'CreateTask', 'x', 'null', ?)", rows
+    )
+    bed.connection.execute("COMMIT")
+    bed.start()
+    purge = c.PurgeIdempotency(before=c.PURGED_AT_ONCE + 3)
+    reads = sqlite3.connect(bed.path)
+    assert await bed.desk.do(purge) == c.PURGED_AT_ONCE
+    left = reads.execute("SELECT at FROM idempotency ORDER BY at").fetchall()
+    assert [at for (at,) in left] == [c.PURGED_AT_ONCE + n for n in range(5)]
+    assert await bed.desk.do(purge) == 3
+    assert await bed.desk.do(purge) == 0
+    assert reads.execute("SELECT count(*) FROM idempotency").fetchone() == (2,)
+    reads.close()
+    again = c.CreateTask("p", "one")
+    await bed.desk.do(again, "key 7")  # it was used for something else, and that is forgotten
+    with pytest.raises(Conflict):
+        await bed.desk.do(again, f"key {c.PURGED_AT_ONCE + 4}")
 
 
 async def test_a_closing_writer_writes_what_it_was_given(tmp_path: Path) -> None:
