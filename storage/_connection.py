@@ -28,6 +28,10 @@ WRITER_PRAGMAS = (
     "recursive_triggers=ON",
     "cell_size_check=ON",
     "temp_store=MEMORY",
+    # In pages of 4 KiB.  Hot pages are folded into the file once for many commits; a start reads
+    # 16 MB of log at most.
+    "wal_autocheckpoint=4000",
+    "cache_size=-16384",
     "journal_size_limit=67108864",
 )
 

@@ -106,10 +106,12 @@ def answer_before_the_commit(order: Order) -> None:
     def settle(writer: Writer, items: Sequence[_group.Item]) -> None:
         connection = writer._connection
         connection.execute("BEGIN IMMEDIATE")
+        log: list[_group.LogRow] = []
         for item in items:
-            _group._apply(connection, item)
+            _group._apply(connection, item, log)
             writer._token.run_sync_soon(attrs.evolve(item).settle)
             item.reply = _Nobody()
+        _group.write_log(connection, log)
         _slow_disk()
         connection.execute("COMMIT")
 
@@ -121,8 +123,10 @@ def render_before_the_commit(order: Order) -> None:
 
     def commit_group(connection: sqlite3.Connection, items: Sequence[_group.Item]) -> None:
         connection.execute("BEGIN IMMEDIATE")
+        log: list[_group.LogRow] = []
         for item in items:
-            _group._apply(connection, item)
+            _group._apply(connection, item, log)
+        _group.write_log(connection, log)
         reads = Reads(Path(order.home), connection)
         if reads.projects():
             Mirrors(scope, PROJECT).render_all(reads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,6 +32,7 @@ from mission_control.storage import (
     Transaction,
     Unavailable,
     WallClock,
+    Write,
     Writer,
     migrate,
     open_reader,
@@ -420,13 +421,13 @@ class Hand:
 
 
 @asynccontextmanager
-async def _acting(path: Path) -> AsyncIterator[Hand]:
+async def _acting(path: Path, actor: type[StorageActor] = StorageActor) -> AsyncIterator[Hand]:
     hold = Hold(threading.Event(), threading.Event())
     async with open_system("test") as system:
         store = Store(system, WallClock())
         spec = ChildSpec(
             STORAGE,
-            StorageActor,
+            actor,
             args=(path, lambda: None, store.condition),
             register=STORAGE,
             interrupt=False,
@@ -476,6 +477,38 @@ async def test_a_cancelled_write_is_withdrawn_unless_it_was_begun(tmp_path: Path
         reads.close()
 
 
+def _writers() -> int:
+    return [thread.name for thread in threading.enumerate()].count("storage-writer")
+
+
+async def test_a_killed_storage_ends_its_writer_before_another_opens_the_file(
+    tmp_path: Path,
+) -> None:
+    at_start: list[int] = []
+
+    class Counting(StorageActor):
+        async def started(self) -> None:
+            at_start.append(_writers())
+            await super().started()
+
+    async with _acting(tmp_path / "a.db", Counting) as hand:
+        project = await hand.store.write(c.InitProject("P"), by="test")
+        storage = hand.system.whereis(STORAGE)
+        assert storage is not None
+        async with trio.open_nursery() as nursery:
+            await hand.grab(nursery)
+            nursery.start_soon(partial(hand.store.write, c.CreateTask("p", "queued"), by="test"))
+            await trio.testing.wait_all_tasks_blocked()
+            storage.kill()
+            hand.let_go()
+        await hand.store.write(c.CreateTask("p", "next"), by="test")
+        assert at_start == [0, 0]
+        assert _writers() == 1
+        with closing(Reads(tmp_path / "a.db")) as reads:
+            assert {task.title for task in reads.board(project.id)} == {"queued", "next"}
+    assert _writers() == 0
+
+
 async def test_keys_are_forgotten_in_small_steps_and_the_oldest_first(bed: Bed) -> None:
     rows = [(f"key {n}", n) for n in range(c.PURGED_AT_ONCE + 5)]
     bed.connection.execute("BEGIN")
@@ -512,3 +545,23 @@ async def test_a_closing_writer_writes_what_it_was_given(tmp_path: Path) -> None
         reads = Reads(bed.path)
         assert len(reads.board("p")) == 600
         reads.close()
+
+
+async def test_a_name_that_no_log_can_hold_is_refused_alone(bed: Bed, reads: Reads) -> None:
+    """The log's rows of a group are written together, after all commands of the group."""
+    before = [bed.submit(c.CreateTask("p", f"task {n}")) for n in range(3)]
+    odd = Reply()
+    # Of all that it writes, only the log says who it was.
+    rename = c.RenameProject("p", "odd")
+    bed.desk.writer.submit(Write(rename, 1_767_225_700_000_000, "gateway:\ud800", b"odd"), odd)
+    after = [bed.submit(c.CreateTask("p", f"task {n}")) for n in range(3, 6)]
+    bed.start()
+    with pytest.raises(Invalid, match="cannot be stored"):
+        await odd.outcome()
+    for reply in (*before, *after):
+        await reply.outcome()
+    assert sorted(task.title for task in reads.board("p")) == [f"task {n}" for n in range(6)]
+    assert reads.project("p").name == "P"
+    changes = reads.changes(0)
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+    assert not bed.failures

@@ -156,5 +156,8 @@ class ApswConnection:
     def execute(self, sql: str, values: Any = ()) -> apsw.Cursor:
         return self.inner.execute(sql, tuple(values))
 
+    def executemany(self, sql: str, rows: Any) -> apsw.Cursor:
+        return self.inner.executemany(sql, rows)
+
     def close(self) -> None:
         self.inner.close()
