@@ -19,7 +19,7 @@ def test_an_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
         [sys.executable, str(path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(tmp_path)},

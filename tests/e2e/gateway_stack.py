@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,16 +30,19 @@ from .scripted_model import MODEL
 TOKEN = "a-token-for-tests-only"
 START_TIMEOUT_S = 180
 """Ten seconds on an idle machine, a minute on a busy one."""
-STOP_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 60
 """A Gateway that has nothing to do stops in three seconds."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now; the Gateway cannot be given a socket or port 0."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on now; the Gateway cannot be given a socket or port 0.
+
+    It is used later, and again: so it is none of those that the kernel gives to connections.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @attrs.define

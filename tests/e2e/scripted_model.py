@@ -122,7 +122,7 @@ class ScriptedModel:
         with self._changed:
             return [request for request in self._requests if request.says(marker)]
 
-    def wait_for(self, marker: str, count: int = 1, timeout_s: float = 30) -> None:
+    def wait_for(self, marker: str, count: int = 1, timeout_s: float = 120) -> None:
         """Block the calling thread until *count* requests have held *marker*."""
         with self._changed:
             if not self._changed.wait_for(

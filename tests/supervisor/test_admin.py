@@ -308,5 +308,6 @@ async def test_s63_ten_times_the_children_take_about_ten_times_the_time(
             return time.process_time() - begun
 
     await spend(10)
-    # OTP's suite allows as much: what is quadratic takes a hundred times as long.
-    assert await spend(2000) / await spend(200) < 50
+    # OTP's suite allows as much: what is quadratic takes a hundred times as long, every time.
+    times = [await spend(2000) / await spend(200) for _ in range(3)]
+    assert min(times) < 50

@@ -16,17 +16,19 @@ from mission_control.storage import (
     Agent,
     AgentStatus,
     Command,
+    Fence,
     ManualClock,
     Project,
     Pulse,
     Reads,
     Task,
     TaskStatus,
-    Transaction,
     Write,
     Writer,
+    agent_lease,
     migrate,
     open_writer,
+    run_write,
 )
 from mission_control.storage import commands as c
 
@@ -43,14 +45,22 @@ class Bench:
     clock: ManualClock = attrs.field(factory=ManualClock)
     done: int = 0
 
-    def do(self, command: Command[R], by: str = "operator", at: int | None = None) -> R:
+    def do(
+        self,
+        command: Command[R],
+        by: str = "operator",
+        at: int | None = None,
+        fence: Fence | None = None,
+        key: str | None = None,
+    ) -> R:
         """Commit *command*, or leave everything as it was where it is refused."""
         self.clock.advance(1)
         self.done += 1
         at = self.clock.now_us() if at is None else at
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            result = command.apply(Transaction(self.connection, at, by, b"%d" % self.done))
+            write = Write(command, at, by, b"%d" % self.done, key, fence)
+            result: R = run_write(self.connection, write)
         except Exception:
             self.connection.execute("ROLLBACK")
             raise
@@ -79,6 +89,10 @@ class Bench:
         return self.do(
             c.EndPulse(**{"outcome": outcome, "failed": False, **how}, pulse_id=pulse.id)
         )
+
+    def fence(self, pulse: Pulse) -> Fence:
+        """What the writes of this attempt are held to."""
+        return Fence(agent_lease(pulse.agent_id), pulse.fence)
 
     def status(self, task: Task) -> TaskStatus:
         return self.reads.task(task.id).status
@@ -149,14 +163,20 @@ class Desk:
     put: int = 0
 
     def submit(
-        self, command: Command[Any], key: str | None = None, reply: Reply | None = None
+        self,
+        command: Command[Any],
+        key: str | None = None,
+        reply: Reply | None = None,
+        fence: Fence | None = None,
     ) -> Reply:
         self.put += 1
         reply = Reply() if reply is None else reply
         at = ManualClock().now_us() + self.put * US
-        self.writer.submit(Write(command, at, "operator", b"%d" % self.put, key), reply)
+        self.writer.submit(Write(command, at, "operator", b"%d" % self.put, key, fence), reply)
         return reply
 
-    async def do(self, command: Command[R], key: str | None = None) -> R:
-        result: R = await self.submit(command, key).outcome()
+    async def do(
+        self, command: Command[R], key: str | None = None, fence: Fence | None = None
+    ) -> R:
+        result: R = await self.submit(command, key, fence=fence).outcome()
         return result

@@ -33,7 +33,7 @@ def run_as(prefix: tuple[str, ...], home: Path, *arguments: str, **more: str) ->
         [*prefix, COMMAND, "--home", str(home), *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         env=environment(**more),
     )
@@ -90,7 +90,7 @@ class Sidecar:
     def stop(self) -> Ended:
         """Ask it to stop, and wait until it has."""
         self.process.terminate()
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return Ended(self.process.returncode, out, err)
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from mission_control import MissionControl
 from mission_control.actors import Life, Outcome, PulseOrder
-from rig import DONE, ScriptedRunner
+from rig import DONE, PATIENCE_S, ScriptedRunner
 
 _ids = itertools.count(1)
 
@@ -66,7 +66,7 @@ async def http(mc: MissionControl, head: str, body: bytes = b"", **headers: str)
     received = b""
     async with await tcp(mc) as stream:
         await stream.send_all("\r\n".join(lines).encode("latin-1") + body)
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             async for chunk in stream:
                 received += chunk
     first, _, rest = received.partition(b"\r\n")
@@ -88,7 +88,16 @@ UPGRADE = {
 }
 
 
-async def tcp(mc: MissionControl) -> trio.SocketStream:
+class Door(Protocol):
+    """Where a sidecar listens, and what opens it."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+
+
+async def tcp(mc: Door) -> trio.SocketStream:
     parts = urlsplit(mc.url)
     return await trio.open_tcp_stream(parts.hostname or "", parts.port or 0)
 
@@ -104,7 +113,7 @@ class Wire:
         raw = value if isinstance(value, str | bytes) else json.dumps(value)
         await self.socket.send_message(raw)
 
-    async def receive(self, within_s: float = 10.0) -> Any:
+    async def receive(self, within_s: float = PATIENCE_S) -> Any:
         with trio.fail_after(within_s):
             return json.loads(await self.socket.get_message())
 
@@ -116,7 +125,7 @@ class Wire:
     async def result(self, method: str, **params: object) -> Any:
         return (await self.ask(call(method, **params)))["result"]
 
-    async def closed(self, within_s: float = 10.0) -> int:
+    async def closed(self, within_s: float = PATIENCE_S) -> int:
         """Read to the end; return the code that it was closed with."""
         with trio.fail_after(within_s), suppress(ConnectionClosed):
             while True:
@@ -126,7 +135,7 @@ class Wire:
 
 @asynccontextmanager
 async def websocket(
-    mc: MissionControl,
+    mc: Door,
     path: str = "/rpc",
     *,
     token: str | None = None,

@@ -18,6 +18,6 @@ def workers(home: Path) -> dict[int, str]:
             continue
         named = dict(pair.partition(b"=")[::2] for pair in environment)
         status = named.get(b"MISSION_CONTROL_STATUS_FILE", b"").decode()
-        if status.startswith(str(home)) and state not in "ZX":
+        if status.startswith(f"{home}/") and state not in "ZX":
             found[int(entry.name)] = named[PULSE_VARIABLE.encode()].decode()
     return found

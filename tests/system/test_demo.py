@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from mission_control.demo._plot import CARDS
 from mission_control.storage import Reads, TaskStatus
 from system_processes import workers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COMMAND = (sys.executable, "-m", "mission_control", "demo", "--home")
 
@@ -28,7 +29,7 @@ def test_the_demo_does_all_its_tasks_and_leaves_no_process_behind(tmp_path: Path
     tasks = Reads(home / "mission-control.db").board("vidsnap")
     assert [task.status for task in tasks] == [TaskStatus.DONE] * len(CARDS)
     assert "failed: exit code 1: Traceback: the build tool fell over" in done.stdout
-    assert "aborted: silent for 2 s" in done.stdout
+    assert re.search(r"aborted: silent for [\d.]+ s", done.stdout)
     assert "answered by operator: Keep the second one" in done.stdout
     scope = home / "projects" / "vidsnap"
     for path in (scope / "KANBAN.md", scope / "CHRONICLE.md", home / "mission-control.db"):
@@ -43,7 +44,7 @@ def test_a_task_that_does_not_end_as_it_should_is_told_and_fails_the_demo(tmp_pa
     # With a single try, the crash goes to the human, who should have been asked only once.
     (home / "mission-control.toml").write_text(
         "[listen]\nport = 0\n[process]\ngrace_s = 0.5\n[pulse]\nmax_retries = 1\n"
-        "interval_s = 2.0\ndeadman_s = 2.0\nretry_delay_s = 0.2\n"
+        "interval_s = 2.0\ndeadman_s = 6.0\nretry_delay_s = 0.2\n"
     )
     done = subprocess.run([*COMMAND, str(home)], capture_output=True, text=True, check=False)
     assert done.returncode == 1

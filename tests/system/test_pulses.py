@@ -107,7 +107,7 @@ async def test_a_silent_attempt_is_ended_and_the_next_one_is_told_why(open_home:
         return await finish(runner.mc, order)
 
     runner = Crew(script)
-    async with open_home(runner, attrs.evolve(FAST, deadman_s=0.2)) as mc:
+    async with open_home(runner, attrs.evolve(FAST, deadman_s=3.0)) as mc:
         runner.mc = mc
         project_id = await crew(mc, "shuri")
         task_id = await task(mc, project_id, "hang", "shuri")
@@ -122,13 +122,13 @@ async def test_a_silent_attempt_is_ended_and_the_next_one_is_told_why(open_home:
 
 async def test_an_attempt_that_shows_signs_of_life_is_not_ended(open_home: Open) -> None:
     async def script(order: PulseOrder, life: Life) -> Outcome:
-        for _ in range(10):
-            await trio.sleep(0.1)
+        for _ in range(20):
+            await trio.sleep(0.2)
             life.sign("token")
         return await finish(runner.mc, order)
 
     runner = Crew(script)
-    async with open_home(runner, attrs.evolve(FAST, deadman_s=0.5)) as mc:
+    async with open_home(runner, attrs.evolve(FAST, deadman_s=3.0)) as mc:
         runner.mc = mc
         project_id = await crew(mc, "shuri")
         task_id = await task(mc, project_id, "long", "shuri")
@@ -199,8 +199,10 @@ async def test_an_answer_that_comes_before_the_pulse_ends_is_acted_on_at_once(
 
 
 async def test_no_more_pulses_run_at_once_than_there_are_places(open_home: Open) -> None:
+    all_given = trio.Event()
+
     async def script(order: PulseOrder, life: Life) -> Outcome:
-        await trio.sleep(0.05)
+        await all_given.wait()
         return await finish(runner.mc, order)
 
     runner = Crew(script)
@@ -212,6 +214,8 @@ async def test_no_more_pulses_run_at_once_than_there_are_places(open_home: Open)
         for name in ("A", "B"):
             project_id = await crew(mc, *souls, project=name)
             tasks += [await task(mc, project_id, soul, soul) for soul in souls]
+        await until(mc, lambda: len(runner.running) == 3)
+        all_given.set()
         await until(mc, lambda: all(status(mc, t) is TaskStatus.DONE for t in tasks))
         assert runner.most_at_once == 3
 

@@ -20,8 +20,24 @@ import mission_control
 from mission_control import Config, MissionControl
 from mission_control.actors import group_exists
 from mission_control.config import ListenSettings, ProcessSettings
-from mission_control.storage import Command, Forbidden, PulseState, Reads, TaskStatus
-from mission_control.storage.commands import LogEvent, MoveTask, RequestHelp
+from mission_control.storage import (
+    Command,
+    Fence,
+    Forbidden,
+    PulseState,
+    Reads,
+    TaskStatus,
+    agent_lease,
+)
+from mission_control.storage.commands import (
+    CreateTask,
+    DistillMemory,
+    LogEvent,
+    MoveTask,
+    RequestHelp,
+    SendMessage,
+    UpdateChronicle,
+)
 from rig import FAST, Open, crew, until
 from system_command import COMMAND, Sidecar, environment, sidecar
 from system_doors import Wire, busy, call, idle, post, websocket
@@ -30,7 +46,7 @@ from system_processes import workers
 LOCAL = Config(
     listen=ListenSettings(port=0),
     pulse=attrs.evolve(FAST, interval_s=60.0),
-    process=ProcessSettings(grace_s=2.0),
+    process=ProcessSettings(grace_s=4.0),
 )
 
 
@@ -102,7 +118,7 @@ def kill_at_work(
     home: Path, stubborn: Stubborn, before: Callable[[Sidecar], None] = lambda _: None
 ) -> Left:
     """Kill a sidecar whose agent works, after doing something else to it."""
-    with sidecar(home) as running:
+    with sidecar(home, MISSION_CONTROL_PROCESS_GRACE_S="60") as running:
         running.call("mission.project.init", project_name="P")
         who = {"soul": "shuri", "project_id": "p", "command": stubborn.command}
         running.call("mission.agent.create", **who)
@@ -301,12 +317,20 @@ async def test_a_write_that_was_under_way_when_its_attempt_ended_is_refused(
         await crew(mc, "shuri")
         task_id = await task(mc)
         await until(mc, lambda: bool(runner.orders) and at_rest(mc))
-        whose: dict[str, Any] = {"by_agent": "shuri:p", "pulse_id": runner.orders[0].pulse_id}
+        fence = Fence(
+            agent_lease("shuri:p"), mc.mission.reads.pulse(runner.orders[0].pulse_id).fence
+        )
         late: list[Command[Any]] = [
-            MoveTask(task_id, TaskStatus.DONE, **whose),
-            LogEvent(task_id, "late", **whose),
-            RequestHelp(task_id, "late", **whose),
+            MoveTask(task_id, TaskStatus.DONE, by_agent="shuri:p"),
+            LogEvent(task_id, "late", by_agent="shuri:p"),
+            RequestHelp(task_id, "late", by_agent="shuri:p"),
+            CreateTask("p", "late"),
+            DistillMemory("shuri:p", "late"),
+            SendMessage("shuri:p", "late"),
+            UpdateChronicle("p", "late"),
         ]
+        before = mc.mission.reads.last_seq()
         for command in late:
-            with pytest.raises(Forbidden, match=r"attempt 1 has ended \(succeeded\)"):
-                await mc.mission.commit("p", command, by="shuri:p")
+            with pytest.raises(Forbidden, match="too late: the attempt"):
+                await mc.mission.commit("p", command, by="shuri:p", fence=fence)
+        assert mc.mission.reads.last_seq() == before
