@@ -113,6 +113,11 @@ class Home:
         return self.path / "mission-control.token"
 
     @property
+    def restoring(self) -> Path:
+        """Is there while a restore has been decided on and not ended."""
+        return self.path / "mission-control.restoring"
+
+    @property
     def device(self) -> Path:
         """The key that a Gateway on another host knows us by, mode 0600."""
         return self.path / "mission-control.device.pem"

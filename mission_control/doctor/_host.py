@@ -11,7 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 from ..actors import Home
-from ..storage import MissionError, open_reader
+from ..storage import MissionError, SchemaMismatch, WallClock, open_reader
+from ..storage.backups import Backups
+from ..storage.schema import schema_status
 from ._finding import Finding, fault, hint, ok, warning
 
 LOW_DISK = 1 << 30
@@ -29,7 +31,9 @@ def examine_host(home: Home) -> Iterator[Finding]:
     yield _writable(home.path)
     yield _room(home.path)
     yield from _private(home)
-    yield _database(home)
+    if home.restoring.exists():
+        yield warning("restore", "one was interrupted", "'mission-control run' ends it")
+    yield from _database(home)
 
 
 def _program() -> Finding:
@@ -64,16 +68,33 @@ def _private(home: Home) -> Iterator[Finding]:
             )
 
 
-def _database(home: Home) -> Finding:
+def _database(home: Home) -> Iterator[Finding]:
     if not home.database.exists():
-        return hint("database", "there is none yet", "'mission-control run' makes it")
+        yield hint("database", "there is none yet", "'mission-control run' makes it")
+        return
+    verdict, problem = "ok", None
     try:
         with closing(open_reader(home.database)) as reader:
             (verdict,) = reader.execute("PRAGMA quick_check(1)").fetchone()
+        problem = schema_status(home.database).problem
+    except SchemaMismatch as misfit:
+        problem = misfit.message
     except (sqlite3.Error, MissionError) as error:
         verdict = str(error)
-    if verdict == "ok":
-        return ok("database", f"sound, {home.database.stat().st_size / (1 << 20):.1f} MiB")
-    return fault(
-        "database", f"damaged: {verdict}", "restore one: 'mission-control backup list', 'restore'"
-    )
+    if verdict != "ok":
+        yield fault("database", f"damaged: {verdict}", _RESTORE)
+    elif problem is not None:
+        yield fault("database", problem, "see 'mission-control db status'")
+    else:
+        yield ok("database", f"sound, {home.database.stat().st_size / (1 << 20):.1f} MiB")
+    yield _backups(home)
+
+
+_RESTORE = "bring one back: 'mission-control backup list', then 'backup restore'"
+
+
+def _backups(home: Home) -> Finding:
+    made = [each for each in Backups(home.path, WallClock()).list() if not each.damaged]
+    if not made:
+        return hint("backups", "there is none", "'mission-control backup create' makes one")
+    return ok("backups", f"{len(made)}, the newest is {made[-1].id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from mission_control.actors import Home
 from mission_control.doctor import Finding, Level, examine_gateway, examine_host, examine_sidecar
 from mission_control.gateway_bridge import GatewayAddress
-from mission_control.storage import migrate, open_writer
+from mission_control.storage import ManualClock, migrate, open_writer
+from mission_control.storage.backups import Backups
 
 
 @pytest.fixture
@@ -40,6 +43,27 @@ def test_a_sound_database_is_well(home: Home) -> None:
     make_database(home)
     assert found(home, "database").level is Level.OK
     assert found(home, "home").level is Level.OK
+
+
+def test_a_database_of_another_program_is_a_fault(home: Home) -> None:
+    with closing(sqlite3.connect(home.database)) as other:
+        other.execute("CREATE TABLE theirs(x)")
+    finding = found(home, "database")
+    assert finding.level is Level.FAULT
+    assert "another program" in finding.text
+
+
+def test_a_home_without_a_backup_is_told_how_to_make_one(home: Home) -> None:
+    make_database(home)
+    assert "backup create" in found(home, "backups").remedy
+    made = Backups(home.path, ManualClock()).create()
+    assert made.id in found(home, "backups").text
+
+
+def test_a_restore_that_was_interrupted_is_told(home: Home) -> None:
+    make_database(home)
+    home.restoring.write_text("{}")
+    assert found(home, "restore").level is Level.WARNING
 
 
 def test_a_damaged_database_is_a_fault_that_names_the_way_out(home: Home) -> None:
