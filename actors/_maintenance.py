@@ -35,6 +35,9 @@ SETTLE_S = 60.0
 RETRY_S = 900.0
 """After a backup that failed."""
 
+TOLD = 5
+"""Of the files that a backup leaves out, in the log; `backup list --json` has them all."""
+
 KEEP_KEYS_S = 24 * HOUR_S
 """So long does an idempotency key give the same answer (SYSTEM §15)."""
 
@@ -92,7 +95,7 @@ class Maintenance(Actor[Message]):
     async def started(self) -> None:
         """Look when the newest backup was made: a restart does not put the next one off."""
         try:
-            self._plan(await self._in_thread(_newest))
+            self._plan(await self._in_thread(self._newest))
         except _FAILURES as error:
             self._note_failure(error)
         self.ctx.after(SETTLE_S, Round())
@@ -115,7 +118,15 @@ class Maintenance(Actor[Message]):
 
     def _wait_s(self) -> float:
         next_at = self._upkeep.next_at
-        return HOUR_S if next_at is None else (next_at - self._mission.clock.now_us()) / US
+        if next_at is None:
+            return HOUR_S
+        wait_s = (next_at - self._mission.clock.now_us()) / US
+        # Further away than ever planned: the clock has been set back since.
+        return wait_s if wait_s <= max(self._interval_s, RETRY_S) else 0.0
+
+    @property
+    def _interval_s(self) -> float:
+        return self._settings.interval_h * HOUR_S
 
     async def _back_up(self) -> None:
         try:
@@ -125,10 +136,19 @@ class Maintenance(Actor[Message]):
         else:
             self._plan(newest)
 
+    def _newest(self, backups: Backups) -> Backup | None:
+        """Return the newest backup; one from the future tells of a clock that was wrong."""
+        now_us = self._mission.clock.now_us()
+        made = [backup for backup in backups.list() if backup.created_at <= now_us]
+        return made[-1] if made else None
+
     def _make(self, backups: Backups) -> Backup:
         made = backups.create(reason=SCHEDULED, progress=_give_up_when_cancelled)
         gone = backups.prune(self._settings.keep_daily, self._settings.keep_weekly)
         log.info("backup %s made, %d old ones removed", made.id, len(gone))
+        if left := made.manifest.skipped:
+            told = "; ".join(map(repr, left[:TOLD]))
+            log.warning("backup %s leaves out %d files: %s", made.id, len(left), told)
         return made
 
     async def _in_thread(self, do: Callable[[Backups], T]) -> T:
@@ -140,7 +160,7 @@ class Maintenance(Actor[Message]):
     def _plan(self, newest: Backup | None) -> None:
         last_at = None if newest is None else newest.created_at
         now_us = self._mission.clock.now_us()
-        due = next_backup(last_at, now_us, round(self._settings.interval_h * HOUR_S * US))
+        due = next_backup(last_at, now_us, round(self._interval_s * US))
         self._upkeep = Upkeep(last_at, due if self._settings.enabled else None, None)
 
     def _note_failure(self, error: Exception) -> None:
@@ -167,15 +187,8 @@ class Maintenance(Actor[Message]):
 
 
 def next_backup(last_at: int | None, now_us: int, interval_us: int) -> int:
-    """Return when a backup is due: now, where there is none.
-
-    A backup from the future tells of a clock that was wrong, and puts nothing off.
-    """
-    return now_us if last_at is None else min(last_at, now_us) + interval_us
-
-
-def _newest(backups: Backups) -> Backup | None:
-    return max(backups.list(), key=lambda backup: backup.created_at, default=None)
+    """Return when a backup is due: now, where there is none that was made before now."""
+    return now_us if last_at is None or last_at > now_us else last_at + interval_us
 
 
 def _give_up_when_cancelled(*_: object) -> None:

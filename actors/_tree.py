@@ -30,7 +30,8 @@ def core_spec(mission: Mission) -> ChildSpec:
         route(mission, changes)
 
     def save() -> None:
-        Backups(mission.home.path, mission.clock).create(reason="before-migration")
+        # A migration that fails does so at every start: one backup is enough for all of them.
+        Backups(mission.home.path, mission.clock).ensure(reason="before-migration")
 
     storage = ChildSpec(
         STORAGE,

@@ -13,15 +13,15 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from ..config import load_config
-from ..storage import US, Invalid, WallClock
-from ..storage.backups import Backup, Backups, Restored
+from ..storage import US, Conflict, Invalid, NotFound, WallClock
+from ..storage.backups import Backup, BackupInUse, Backups, Restored
 from ..storage.history import parse_moment
 from . import _show
 from ._group import Shared, main, pass_shared
 
+# Not when it was made: its id begins with that.
 COLUMNS = {
     "id": "backup",
-    "created_at": "made at",
     "size": "size",
     "seq": "change",
     "reason": "reason",
@@ -61,14 +61,28 @@ def _tell_made(made: Backup) -> None:
 def list_(shared: Shared) -> None:
     """List the backups, oldest first."""
     backups = _backups(shared)
-    found, unreadable = [_wire(each) for each in backups.list()], backups.unreadable()
-    shared.show({"backups": found, "unreadable": unreadable}, _show_list)
+    answer = {
+        "backups": [_wire(each) for each in backups.list()],
+        "unreadable": backups.unreadable(),
+        "replaced": [str(each) for each in backups.replaced()],
+        "restoring": backups.is_interrupted(),
+    }
+    shared.show(answer, _show_list)
 
 
 def _show_list(value: dict[str, Any]) -> None:
-    _show.rows([{**each, "size": decimal(each["size"])} for each in value["backups"]], COLUMNS)
+    _show.rows([_short(each) for each in value["backups"]], COLUMNS)
     for each in value["unreadable"]:
         click.echo(f"{each} cannot be read: 'backup verify {each}' says why")
+    for each in value["replaced"]:
+        click.echo(f"{each} holds a damaged database that a restore replaced")
+    if value["restoring"]:
+        click.echo("a restore was interrupted: 'mission-control run' or 'backup restore' ends it")
+
+
+def _short(found: dict[str, Any]) -> dict[str, Any]:
+    verified = (found["verified"] or "no").partition("T")[0]
+    return {**found, "size": decimal(found["size"]), "verified": verified}
 
 
 @backup.command()
@@ -79,9 +93,32 @@ def verify(shared: Shared, backup_id: str | None, every: bool) -> None:
     """Look at every byte of a backup; of the newest where none is named."""
     backups = _backups(shared)
     ids = [each.id for each in backups.list()]
-    wanted = sorted({*ids, *backups.unreadable()}) if every else [backup_id or _newest(ids)]
-    sound = [_wire(backups.verify(each)) for each in wanted]
-    shared.show({"backups": sound}, lambda _: _tell_sound(wanted))
+    if every:
+        _verify_all(shared, sorted({*ids, *backups.unreadable()}))
+        return
+    sound = backups.verify(backup_id or _newest(ids))
+    shared.show({"backups": [_wire(sound)]}, lambda _: click.echo(_sound(sound)))
+
+
+def _verify_all(shared: Shared, ids: list[str]) -> None:
+    """Look at each, whatever is wrong with the one before it.
+
+    Raises:
+        Conflict: one of them, or more, cannot be restored.
+    """
+    sound, refused = [], {}
+    for id_ in ids:
+        try:
+            sound.append(_backups(shared).verify(id_))
+        except (BackupInUse, NotFound):
+            continue  # it is being pruned
+        except Conflict as refusal:
+            refused[id_] = refusal.message
+    lines = [*map(_sound, sound), *refused.values()]
+    answer = {"backups": [_wire(each) for each in sound], "refused": refused}
+    shared.show(answer, lambda _: click.echo("\n".join(lines)))
+    if refused:
+        raise Conflict(f"{len(refused)} of {len(ids)} backups cannot be restored")
 
 
 def _newest(ids: list[str]) -> str:
@@ -90,8 +127,8 @@ def _newest(ids: list[str]) -> str:
     return ids[-1]
 
 
-def _tell_sound(ids: list[str]) -> None:
-    click.echo("\n".join(f"backup {each} is as it was written" for each in ids))
+def _sound(backup: Backup) -> str:
+    return f"backup {backup.id} is as it was written"
 
 
 @backup.command()
@@ -136,6 +173,7 @@ def _restored(done: Restored) -> dict[str, Any]:
         "restored": done.backup.id,
         "cursor": str(done.cursor),
         "replaced_kept_in": str(done.safety),
+        "left_as_they_were": list(done.left),
     }
 
 
@@ -172,7 +210,7 @@ class _Lines:
         quarters = done * 4 // max(total, 1)
         if quarters > self._told:
             self._told = quarters
-            click.echo(f"{self._what}: {quarters * 25} % of {decimal(total)}")
+            click.echo(f"{self._what}: {quarters * 25} % of {decimal(total)}", err=True)
 
 
 class _Bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,13 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-console = Console(highlight=False)
+_PIPE_COLUMNS = 10_000
+"""A pipe has no edge at which a line would have to be broken."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+
+_COPIED = {"id", "name"}
+"""Members that people copy: never broken over two lines."""
 
 _COLOURS = {
     "backlog": "white",
@@ -37,8 +44,8 @@ def rows(items: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None
         console.print("none")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
+    for name, heading in columns.items():
+        table.add_column(heading, overflow="fold", no_wrap=name in _COPIED)
     for item in items:
         table.add_row(*(_cell(name, item.get(name)) for name in columns))
     console.print(table)

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from .._durable import replace_file
-from .._plain import read_plain
+from ._document import LATEST_US, read_document
 from ._manifest import Manifest
 
 _CHECK = "checked.json"
@@ -74,10 +74,11 @@ class Backup:
 def read_check(folder: Path) -> Check | None:
     """Return what the last check of the backup in *folder* found; None where that is not known."""
     try:
-        noted = json.loads(read_plain(folder / _CHECK, 1_000) or b"")
-        return Check(int(noted["at"]), bool(noted["sound"]))
+        noted = read_document(folder / _CHECK, 1_000)
+        check = Check(int(noted["at"]), bool(noted["sound"]))
     except (ValueError, TypeError, KeyError):
         return None
+    return check if 0 <= check.at < LATEST_US else None
 
 
 def write_check(folder: Path, check: Check) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._clock import Clock
+from .._connection import open_reader
 from .._durable import sync_folder
+from .._errors import NotFound
 from .._instance import hold_home
 from ..history import Cursor, Moment
 from ..schema import refuse_misfit
-from ._backup import Backup, Check, read_check, write_check
+from ._backup import DATABASE, Backup, Check, write_check
 from ._create import Making, Step
 from ._errors import BackupDamaged, disk_errors
 from ._install import finish
 from ._manifest import read_manifest
 from ._plan import is_planned
 from ._restore import Restored, Restoring
-from ._retention import expendable
+from ._retention import KEPT_US, expendable
 from ._shelf import BackupInUse, Shelf
-from ._snapshot import Progress
+from ._snapshot import Progress, read_facts
 from ._stage import Replay
 from ._timeline import Timeline
 from ._verify import verify
+
+log = logging.getLogger("mission_control.storage")
 
 
 def _no_step(_: str) -> None:
@@ -66,6 +71,8 @@ class Backups:
             BackupInUse: a restore is going on.
             DiskFull, BackupFailed: it could not be written; nothing is left of it.
         """
+        if not (self._home / DATABASE).exists():
+            raise NotFound(f"there is no database in {self._home}: nothing to back up")
         with self._shelf.making():
             if is_planned(self._home):
                 raise BackupInUse(
@@ -74,6 +81,20 @@ class Backups:
                 )
             return Making(self._home, self._shelf, self._clock, reason, progress, self._step).run()
 
+    def ensure(self, *, reason: str) -> Backup:
+        """Return a sound backup made for *reason* that shows the database as it is, or make one.
+
+        Raises:
+            MissionError: as :meth:`create`.
+        """
+        database = self._home / DATABASE
+        with disk_errors(f"{database} cannot be read"), closing(open_reader(database)) as opened:
+            facts = read_facts(opened)
+        for made in reversed(self.list()):
+            if made.reason == reason and made.manifest.facts == facts and not made.damaged:
+                return made
+        return self.create(reason=reason)
+
     def list(self) -> tuple[Backup, ...]:
         """Return what can be restored, oldest first."""
         return tuple(self._shelf.backups())
@@ -81,6 +102,14 @@ class Backups:
     def unreadable(self) -> tuple[str, ...]:
         """Return the ids of backups whose manifest is damaged or of a newer program."""
         return tuple(self._shelf.unreadable())
+
+    def replaced(self) -> tuple[Path, ...]:
+        """Return the folders of damaged databases that restores have replaced."""
+        return tuple(self._shelf.replaced())
+
+    def is_interrupted(self) -> bool:
+        """Whether a restore was begun and not ended: the next start does that."""
+        return is_planned(self._home)
 
     def verify(self, backup_id: str) -> Backup:
         """Look at every byte of a backup, and note the outcome beside it.
@@ -97,18 +126,25 @@ class Backups:
             except BackupDamaged:
                 self._note(folder, sound=False)
                 raise
-            self._note(folder, sound=True)
-            return Backup(folder, manifest, read_check(folder))
+            return Backup(folder, manifest, self._note(folder, sound=True))
 
-    def _note(self, folder: Path, *, sound: bool) -> None:
-        with disk_errors(f"cannot note the outcome of the check in {folder}"):
-            write_check(folder, Check(self._clock.now_us(), sound))
+    def _note(self, folder: Path, *, sound: bool) -> Check:
+        check = Check(self._clock.now_us(), sound)
+        try:
+            write_check(folder, check)
+        except OSError as error:  # the disk is full, or others': the verdict is what counts
+            log.warning("cannot note the outcome of the check in %s: %s", folder, error)
+        return check
 
     def prune(self, keep_daily: int = 7, keep_weekly: int = 4) -> tuple[Backup, ...]:
         """Remove what retention does not keep; return what went.
 
-        One that somebody reads at the moment stays for the next time.
+        With it go damaged databases that a restore has replaced, after the seven days that any
+        backup made before a change has.  A backup that somebody reads at the moment stays for the
+        next time.
         """
+        if not self._shelf.path.is_dir():
+            return ()
         with self._shelf.making(), disk_errors("old backups could not be removed"):
             spare = expendable(
                 self._shelf.backups(),
@@ -117,6 +153,7 @@ class Backups:
                 keep_weekly=keep_weekly,
             )
             gone = tuple(backup for backup in spare if self._shelf.remove(backup.id))
+            self._shelf.sweep_replaced(self._clock.now_us() - KEPT_US)
             if gone:
                 sync_folder(self._shelf.path)
             return gone
@@ -189,4 +226,9 @@ def finish_restore(home: Path) -> str | None:
         BackupDamaged: the plan of the restore was changed.
         RestoreUnfinished: something cannot be moved.
     """
-    return finish(home, _no_step)
+    ended = finish(home, _no_step)
+    if ended is None:
+        return None
+    for path in ended.left:
+        log.warning("%s is a mount of its own, and was not restored", home / path)
+    return ended.backup

@@ -13,11 +13,10 @@ import attrs
 
 from .._clock import Clock
 from .._durable import sync_folder
-from .._errors import NotFound
 from ._backup import DATABASE, FILES, Backup, Check, read_check, write_check
 from ._errors import disk_errors
 from ._files import Harvest
-from ._manifest import KeptFile, Manifest, write_manifest
+from ._manifest import KeptFile, Manifest, read_manifest, write_manifest
 from ._shelf import Shelf
 from ._snapshot import DatabaseFacts, Progress, copy_database
 from ._verify import sha256_of, verify
@@ -43,8 +42,6 @@ class Making:
         Raises:
             MissionError: it could not be made; nothing of it is left.
         """
-        if not (self.home / DATABASE).exists():
-            raise NotFound(f"there is no database in {self.home}: nothing to back up")
         with disk_errors("the backup could not be made"):
             self.shelf.prepare()
             self.shelf.sweep()
@@ -67,11 +64,11 @@ class Making:
         self.step("verify")
         verify(folder, manifest)
         self.step("write the manifest")
-        manifest = write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
         sync_folder(folder.parent)
         self.step("note the check")
         write_check(folder, Check(self.clock.now_us(), sound=True))
-        return Backup(folder, manifest, read_check(folder))
+        return Backup(folder, read_manifest(folder), read_check(folder))
 
     def _manifest(
         self, folder: Path, facts: DatabaseFacts, harvest: Harvest, created_at: int

@@ -1,13 +1,15 @@
 """The files that go with a database: read with care, for agents may write beside them.
 
-Each step down is made from the folder before it, by descriptor and never through a link.  Nothing
-is waited for, and each project has a budget, so that none can fill the disk with its backups.
+Each step down is made from the folder before it, by descriptor and, below `projects` and `souls`,
+never through a link.  Nothing is waited for, and each project has a budget, so that none can fill
+the disk with its backups.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 from collections import defaultdict
@@ -22,6 +24,12 @@ from ._manifest import KeptFile, belongs
 MAX_FILE_BYTES = 16 << 20
 MAX_BYTES = 256 << 20
 MAX_FILES = 10_000
+MAX_LISTED_BYTES = 4 << 20
+"""Of the manifest: for what was kept, and for what lay there and was not."""
+
+_LISTED_BYTES = 200
+"""About so long is what a manifest says of a file, without its path."""
+
 MAX_DEPTH = 12
 """Of folders: further down lies a trap, not a note."""
 
@@ -38,6 +46,11 @@ class _Budget:
 
     bytes: int = attrs.field(factory=lambda: MAX_BYTES)
     files: int = attrs.field(factory=lambda: MAX_FILES)
+    listed: int = attrs.field(factory=lambda: MAX_LISTED_BYTES)
+
+    @property
+    def spent(self) -> bool:
+        return self.files <= 0 or self.listed <= 0
 
 
 @attrs.define
@@ -68,14 +81,30 @@ class Harvest:
             os.close(top)
 
     def _descend(self, folder: int, path: Parts) -> None:
-        for name in sorted(os.listdir(folder)):
+        for name in self._names(folder, path):
             inside = (*path, name)
-            if _leads_on(inside):
-                self._visit(folder, inside)
+            if not _leads_on(inside):
+                continue
+            budget = self._budget(inside)
+            if budget.spent:
+                self._skip(path, f"from {_readable(name)!r} on: too many files")
+                return
+            budget.listed -= _LISTED_BYTES + len(json.dumps(inside))
+            self._visit(folder, inside)
+
+    def _names(self, folder: int, path: Parts) -> list[str]:
+        try:
+            return sorted(os.listdir(folder))
+        except OSError as error:
+            self._skip(path, _why(error))
+            return []
+
+    def _budget(self, path: Parts) -> _Budget:
+        return self._budgets[path[:2] if path[0] == "projects" else path[:1]]
 
     def _visit(self, folder: int, path: Parts) -> None:
         try:
-            descriptor = os.open(path[-1], _CAREFULLY, dir_fd=folder)
+            descriptor = os.open(path[-1], _flags(path), dir_fd=folder)
         except FileNotFoundError:
             return  # it was replaced or removed just now
         except OSError as error:
@@ -98,12 +127,16 @@ class Harvest:
             self._skip(path, "no plain file")
 
     def _keep(self, descriptor: int, path: Parts, mode: int) -> None:
-        budget = self._budgets[path[:2] if path[0] == "projects" else path[:1]]
-        data = _read(descriptor, MAX_FILE_BYTES + 1)
+        budget = self._budget(path)
+        try:
+            data = _read(descriptor, MAX_FILE_BYTES + 1)
+        except OSError as error:  # of a disk that fails: all the more is the rest to be kept
+            self._skip(path, _why(error))
+            return
         if len(data) > MAX_FILE_BYTES:
             self._skip(path, f"larger than {MAX_FILE_BYTES >> 20} MiB")
-        elif len(data) > budget.bytes or budget.files == 0:
-            self._skip(path, f"more than {MAX_BYTES >> 20} MiB or {MAX_FILES} files in its folder")
+        elif len(data) > budget.bytes:
+            self._skip(path, f"more than {MAX_BYTES >> 20} MiB in its project")
         else:
             budget.bytes -= len(data)
             budget.files -= 1
@@ -117,7 +150,7 @@ class Harvest:
         self.on_file(path)
 
     def _skip(self, path: Parts, why: str) -> None:
-        self.skipped.append(f"{'/'.join(path)}: {why}")
+        self.skipped.append(f"{_readable('/'.join(path))}: {why}")
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -127,6 +160,11 @@ def write_new(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
+
+
+def _flags(path: Parts) -> int:
+    # These two are the owner's, who may keep them on another disk.
+    return _CAREFULLY & ~os.O_NOFOLLOW if path in {("souls",), ("projects",)} else _CAREFULLY
 
 
 def _leads_on(path: Parts) -> bool:
@@ -146,6 +184,11 @@ def _read(descriptor: int, limit: int) -> bytes:
         chunks.append(chunk)
         limit -= len(chunk)
     return b"".join(chunks)
+
+
+def _readable(name: str) -> str:
+    """Return a name that people and UTF-8 can bear, whatever bytes an agent made it of."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _why(error: OSError) -> str:

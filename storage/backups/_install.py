@@ -1,30 +1,36 @@
-"""Carrying out a restore: only moves, each of which may have been made by an earlier attempt.
-
-The files go into folders in which agents may write.  So each step down is made by descriptor, and
-what stands in the way, a link in place of a folder say, is moved aside and never followed.
-"""
+"""Carrying out a restore: only moves, each of which may have been made by an earlier attempt."""
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .._durable import sync_folder
+import attrs
+
+from .._durable import sweep_staged, sync_folder
 from ._backup import DATABASE, FILES
 from ._create import Step
 from ._errors import RestoreUnfinished
-from ._plan import Plan, discard_plan, read_plan, sweep_stagings
+from ._places import folder_of, is_hopeless, put, remove
+from ._plan import NAME, Plan, discard_plan, read_plan, sweep_stagings
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_IN_THE_WAY = {errno.ENOTDIR, errno.ELOOP}
 LOGS = ("-wal", "-shm", "-journal")
 
 
-def finish(home: Path, step: Step) -> str | None:
-    """Carry out what has been decided on, and remove what has not; return the backup's id.
+@attrs.frozen
+class Ended:
+    """A restore that was carried out."""
+
+    backup: str
+    """Its id."""
+    left: tuple[str, ...]
+    """Files that stay as they were: each is a mount of its own, and nobody can replace that."""
+
+
+def finish(home: Path, step: Step) -> Ended | None:
+    """Carry out what has been decided on, and remove what has not.
 
     To be called by whoever holds the home, before anybody opens its database.
 
@@ -34,19 +40,25 @@ def finish(home: Path, step: Step) -> str | None:
     """
     plan = read_plan(home)
     try:
-        if plan is not None:
-            _replace_database(home, plan, step)
-            _move_files(home, plan, step)
-            step("discard the plan")
-            discard_plan(home)
+        ended = None if plan is None else _carry_out(home, plan, step)
         step("sweep")
         sweep_stagings(home)
+        sweep_staged(home)
     except OSError as error:
         raise RestoreUnfinished(
-            f"a restore was begun and cannot be ended: {error}: see that the home may be written,"
-            " and start 'mission-control run' or 'backup restore', which goes on with it"
+            f"a restore was begun and cannot be ended: {error}: put that right, and start"
+            " 'mission-control run' or 'backup restore', which goes on with it; or give up what"
+            f" has not been moved yet, by removing {home / NAME}"
         ) from error
-    return plan.backup if plan is not None else None
+    return ended
+
+
+def _carry_out(home: Path, plan: Plan, step: Step) -> Ended:
+    _replace_database(home, plan, step)
+    left = _move_files(home, plan, step)
+    step("discard the plan")
+    discard_plan(home)
+    return Ended(plan.backup, left)
 
 
 def _replace_database(home: Path, plan: Plan, step: Step) -> None:
@@ -64,58 +76,29 @@ def _replace_database(home: Path, plan: Plan, step: Step) -> None:
     sync_folder(home)
 
 
-def _move_files(home: Path, plan: Plan, step: Step) -> None:
-    aside = f".replaced{plan.staging.removeprefix('.restore')}"
+def _move_files(home: Path, plan: Plan, step: Step) -> tuple[str, ...]:
+    """Put all files into their places; return those that can have none."""
+    left: list[str] = []
     for path in plan.files:
         step(f"replace {path}")
-        with _folder(home, Path(path).parent, aside) as folder:
-            _move(home / plan.staging / FILES / path, folder, path, aside)
+        with _noting(left, path), folder_of(home, Path(path).parent) as folder:
+            put(home / plan.staging / FILES / path, folder, Path(path).name)
     for path in plan.stale:
         step(f"remove {path}")
-        with _folder(home, Path(path).parent, aside) as folder, suppress(FileNotFoundError):
-            os.unlink(Path(path).name, dir_fd=folder)
+        with _noting(left, path), folder_of(home, Path(path).parent) as folder:
+            remove(folder, Path(path).name)
     step("sync")
-    for parent in {Path(path).parent for path in (*plan.files, *plan.stale)}:
-        with _folder(home, parent, aside) as folder:
+    for parent in {Path(path).parent for path in {*plan.files, *plan.stale} - {*left}}:
+        with folder_of(home, parent) as folder:
             os.fsync(folder)
-
-
-def _move(staged: Path, folder: int, path: str, aside: str) -> None:
-    name = Path(path).name
-    try:
-        os.rename(staged, name, dst_dir_fd=folder)
-    except IsADirectoryError:
-        _set_aside(folder, name, aside)
-        os.rename(staged, name, dst_dir_fd=folder)
-    except FileNotFoundError:
-        pass  # an earlier attempt has moved it
+    return tuple(left)
 
 
 @contextmanager
-def _folder(home: Path, path: Path, aside: str) -> Iterator[int]:
-    """Open the folder *path* of the home, making what is missing of the way."""
-    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _noting(left: list[str], path: str) -> Iterator[None]:
     try:
-        for name in path.parts:
-            below = _enter(folder, name, aside)
-            os.close(folder)
-            folder = below
-        yield folder
-    finally:
-        os.close(folder)
-
-
-def _enter(folder: int, name: str, aside: str) -> int:
-    while True:
-        try:
-            return os.open(name, _FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            os.mkdir(name, dir_fd=folder)
-        except OSError as error:
-            if error.errno not in _IN_THE_WAY:
-                raise
-            _set_aside(folder, name, aside)
-
-
-def _set_aside(folder: int, name: str, aside: str) -> None:
-    os.rename(name, f"{name}{aside}", src_dir_fd=folder, dst_dir_fd=folder)
+        yield
+    except OSError as error:
+        if not is_hopeless(error):
+            raise
+        left.append(path)

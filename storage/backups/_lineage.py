@@ -12,10 +12,7 @@ import sqlite3
 
 import attrs
 
-from ..history import Cursor, epoch_of, last_seq
-
-BEGAN = "epoch_began_at"
-LINEAGE = "lineage"
+from ..history import BEGAN, LINEAGE, Cursor, epoch_of, last_seq, older_ends
 
 _PUT = "INSERT INTO meta VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
 
@@ -36,9 +33,8 @@ class Lineage:
 
 def read_lineage(connection: sqlite3.Connection) -> Lineage:
     """Return the history of a database, up to its newest change."""
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", [LINEAGE]).fetchone()
-    older = [Cursor(epoch, seq) for epoch, seq in json.loads(row[0] if row else "[]")]
-    return Lineage((*older, Cursor(epoch_of(connection), last_seq(connection))))
+    newest = Cursor(epoch_of(connection), last_seq(connection))
+    return Lineage((*older_ends(connection), newest))
 
 
 def begin_epoch(

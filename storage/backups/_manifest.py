@@ -13,11 +13,14 @@ import cattrs
 
 from .._durable import replace_file
 from .._plain import read_plain
-from ._errors import BackupDamaged, BackupTooNew
+from ._document import LATEST_US, parse_document
+from ._errors import BackupDamaged, BackupFailed, BackupTooNew
+from ._snapshot import DatabaseFacts
 
 NAME = "manifest.json"
 FORMAT = 1
-MAX_BYTES = 64 << 20
+MAX_BYTES = 256 << 20
+"""Of a manifest: what some sixty projects may list at most."""
 
 _OURS = re.compile(
     r"mission-control\.toml"
@@ -75,6 +78,11 @@ class Manifest:
     """Of all the rest."""
 
     @property
+    def facts(self) -> DatabaseFacts:
+        """What the database in it says of itself."""
+        return DatabaseFacts(self.schema, self.epoch, self.epoch_began_at, self.seq)
+
+    @property
     def size(self) -> int:
         """Bytes of all that it lists."""
         return self.database.size + sum(file.size for file in self.files)
@@ -88,11 +96,21 @@ def _render(manifest: Manifest) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Make *folder* a backup, in one step and durably; return what was written."""
+    """Make *folder* a backup, in one step and durably; return what was written.
+
+    Raises:
+        BackupFailed: it would be longer than can be read.
+    """
     blank = attrs.evolve(manifest, checksum="")
     digest = hashlib.sha256(_render(blank).encode()).hexdigest()
     sealed = attrs.evolve(manifest, checksum=digest)
-    replace_file(folder / NAME, _render(sealed))
+    text = _render(sealed)
+    if len(text) > MAX_BYTES:
+        raise BackupFailed(
+            f"the backup would list {len(manifest.files)} files, too many to be read again: see"
+            " which project has so many, and make them fewer"
+        )
+    replace_file(folder / NAME, text)
     return sealed
 
 
@@ -106,7 +124,7 @@ def read_manifest(folder: Path) -> Manifest:
     where = folder / NAME
     raw = read_plain(where, MAX_BYTES)
     try:
-        fields: dict[str, Any] = json.loads(raw or b"")
+        fields: dict[str, Any] = parse_document(raw)
         newer = int(fields["format"]) > FORMAT
     except (ValueError, TypeError, KeyError) as error:
         raise BackupDamaged(f"{where} is damaged: it is not as it was written") from error
@@ -127,6 +145,8 @@ def _check(manifest: Manifest, raw: bytes, folder: Path) -> None:
         raise BackupDamaged(f"{folder / NAME} is damaged: it is not as it was written")
     if manifest.id != folder.name:
         raise BackupDamaged(f"{folder} holds the backup {manifest.id}: name it so")
+    if not 0 <= manifest.created_at < LATEST_US:
+        raise BackupDamaged(f"{folder / NAME} tells of a time that no clock shows")
     for file in manifest.files:
-        if not belongs(file.path):
+        if not belongs(file.path) or not 0 <= file.mode <= 0o777:
             raise BackupDamaged(f"{folder / NAME} names {file.path!r}, which no backup holds")

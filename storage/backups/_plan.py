@@ -15,7 +15,7 @@ import attrs
 import cattrs
 
 from .._durable import replace_file, sync_folder
-from .._plain import read_plain
+from ._document import read_document
 from ._errors import BackupDamaged
 from ._manifest import MAX_BYTES, belongs
 
@@ -59,7 +59,7 @@ def read_plan(home: Path) -> Plan | None:
     if not is_planned(home):
         return None
     try:
-        plan = _converter.structure(json.loads(read_plain(home / NAME, MAX_BYTES) or b""), Plan)
+        plan = _converter.structure(read_document(home / NAME, MAX_BYTES), Plan)
     except (cattrs.BaseValidationError, ValueError, TypeError) as error:
         raise _changed(home) from error
     paths = (*plan.files, *plan.stale)

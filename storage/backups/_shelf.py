@@ -30,6 +30,7 @@ from ._manifest import read_manifest
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _LOCK = ".lock"
+REPLACED = "replaced-"
 
 
 class BackupInUse(Conflict):
@@ -118,7 +119,7 @@ class Shelf:
         if _ID.fullmatch(backup_id) is None:
             raise Invalid(f"{backup_id!r} is no id of a backup: see 'backup list'", field="id")
         folder = self.path / backup_id
-        if folder.is_symlink() or not (folder / MANIFEST).exists():
+        if folder.is_symlink() or not _is_whole(folder):
             raise NotFound(f"there is no backup {backup_id}: see 'backup list'", backup=backup_id)
         return folder
 
@@ -140,7 +141,7 @@ class Shelf:
         return sorted({f.name for f in self._folders()} - {b.id for b in self.backups()})
 
     def _folders(self) -> list[Path]:
-        return [folder for folder in self._own() if (folder / MANIFEST).exists()]
+        return [folder for folder in self._own() if _is_whole(folder)]
 
     def _own(self) -> list[Path]:
         """Return the folders that are named as backups, whole or not."""
@@ -152,20 +153,38 @@ class Shelf:
             if _ID.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink()
         )
 
+    def replaced(self) -> list[Path]:
+        """Return the folders of databases that could not be copied before they were replaced."""
+        return sorted(
+            folder
+            for folder in self.path.glob(f"{REPLACED}*")
+            if _ID.fullmatch(folder.name.removeprefix(REPLACED)) and not folder.is_symlink()
+        )
+
+    def sweep_replaced(self, before_us: int) -> None:
+        """Remove those of them that were replaced before that time."""
+        latest = REPLACED + new_id(before_us).partition("-")[0]
+        for folder in self.replaced():
+            if folder.name < latest:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def sweep(self) -> None:
         """Remove what was begun by somebody who died."""
         for folder in self._own():
-            if not (folder / MANIFEST).exists():
+            if not _is_whole(folder):
                 self._remove(folder, unless_whole=True)
 
     def remove(self, backup_id: str) -> bool:
-        """Remove a backup; False where somebody reads it."""
-        return self._remove(self.folder(backup_id), unless_whole=False)
+        """Remove a backup; False where somebody reads it, or has removed it just now."""
+        try:
+            return self._remove(self.folder(backup_id), unless_whole=False)
+        except NotFound:
+            return False
 
     def _remove(self, folder: Path, *, unless_whole: bool) -> bool:
         try:
             with _held(folder, fcntl.LOCK_EX) as held:
-                if not held or (unless_whole and (folder / MANIFEST).exists()):
+                if not held or (unless_whole and _is_whole(folder)):
                     return False
                 # First what makes it a backup: a kill now leaves what the next sweep removes.
                 (folder / MANIFEST).unlink(missing_ok=True)
@@ -173,7 +192,13 @@ class Shelf:
                 shutil.rmtree(folder)
         except FileNotFoundError:
             return False  # somebody else was faster
+        except PermissionError:
+            return False  # another user's, who will have to remove it
         return True
+
+
+def _is_whole(folder: Path) -> bool:
+    return os.path.exists(folder / MANIFEST)  # noqa: PTH110 - False too where we may not look
 
 
 def new_id(at_us: int) -> str:

@@ -61,20 +61,21 @@ def stage(
         OSError, sqlite3.Error: it cannot be written.
     """
     database = folder / DATABASE
-    _copy(backup.database, database, 0o600)
+    copy_file(backup.database, database, 0o600)
     if progress is not None:
         progress(backup.manifest.database.size, backup.manifest.database.size)
     for file in backup.manifest.files:
         target = folder / FILES / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy(backup.folder / FILES / file.path, target, file.mode)
+        copy_file(backup.folder / FILES / file.path, target, file.mode)
     staged = _adapt(database, replay, now_us)
     _sync(database, 0o600)
     sync_tree(folder)
     return staged
 
 
-def _copy(source: Path, target: Path, mode: int) -> None:
+def copy_file(source: Path, target: Path, mode: int) -> None:
+    """Copy a file and have it on the disk."""
     shutil.copyfile(source, target, follow_symlinks=False)
     _sync(target, mode)
 

@@ -17,7 +17,6 @@ from ._lineage import Lineage, read_lineage
 from ._snapshot import read_facts
 from ._stage import Replay
 
-BEFORE_RESTORE = "before-restore"
 FAR_FUTURE = 1 << 62
 
 
@@ -29,7 +28,7 @@ class Source:
     lineage: Lineage
     began_at: int
     known_until: int | None
-    """It tells nothing of what happened later; None where nothing happened after it."""
+    """It tells nothing of what happened later; None for the live one."""
 
     @property
     def end(self) -> Cursor:
@@ -101,10 +100,8 @@ class Timeline:
     def _sources(self) -> Iterator[Source]:
         """Yield the live database if it can be read, then those of the backups, newest first."""
         candidates: list[tuple[Path, int | None]] = [(self.home / DATABASE, None)]
-        for backup in reversed([each for each in self.backups if not each.damaged]):
-            # Nothing happened between a restore and the copy that it made first.
-            last = backup.reason == BEFORE_RESTORE
-            candidates.append((backup.database, None if last else backup.created_at))
+        sound = [each for each in self.backups if not each.damaged]
+        candidates += [(each.database, each.created_at) for each in reversed(sound)]
         for database, known_until in candidates:
             # One may be missing or damaged: perhaps that is why a backup is wanted.
             with suppress(sqlite3.Error, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from ._backup import DATABASE, FILES
 from ._errors import BackupDamaged
 from ._manifest import KeptFile, Manifest
-from ._snapshot import DatabaseFacts, inspect_database
+from ._snapshot import inspect_database
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
@@ -23,9 +23,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
     _compare(folder / DATABASE, manifest.database)
     for file in manifest.files:
         _compare(folder / FILES / file.path, file)
-    facts = inspect_database(folder / DATABASE)
-    said = (manifest.schema, manifest.epoch, manifest.epoch_began_at, manifest.seq)
-    if facts != DatabaseFacts(*said):
+    if inspect_database(folder / DATABASE) != manifest.facts:
         raise BackupDamaged(f"{folder}: the manifest is of another database")
 
 

@@ -44,6 +44,7 @@ from mission_control.storage.backups import (
     DiskFull,
 )
 from mission_control.storage.backups import _files as files
+from mission_control.storage.backups import _manifest as manifest
 from mission_control.storage.backups import _snapshot as snapshot
 from mission_control.storage.backups._errors import disk_errors
 from mission_control.storage.backups._manifest import (
@@ -244,6 +245,124 @@ def test_a_damaged_backup_is_known_as_such_from_then_on(backups: Backups) -> Non
     assert backups.list()[0].damaged
 
 
+def test_the_verdict_counts_where_nobody_can_write_it_down(backups: Backups) -> None:
+    """On a full disk, say, or a read-only one."""
+    made = backups.create()
+    (made.folder / "checked.json").unlink()
+    (made.folder / "checked.json/in the way").mkdir(parents=True)
+    assert backups.verify(made.id).check == made.check
+    assert backups.list()[0].check is None
+    _flip(made.database, 5000)
+    with pytest.raises(BackupDamaged, match=DATABASE):
+        backups.verify(made.id)
+
+
+def test_a_copy_that_is_not_what_was_read_is_no_backup(home: Path, bench: Bench) -> None:
+    """It is compared after it was written, and on what the disk then says."""
+    shelf = Backups(home, bench.clock).folder
+    for name in (f"*/{DATABASE}", "*/files/souls/shuri/SOUL.md"):
+
+        def spoil(step: str, name: str = name) -> None:
+            if step == "verify":
+                (path,) = shelf.glob(name)
+                _flip(path, 5000)
+
+        with pytest.raises(BackupDamaged, match=Path(name).name):
+            Backups(home, bench.clock, step=spoil).create()
+        assert _leftovers(Backups(home, bench.clock)) == []
+
+
+def test_every_file_of_a_backup_is_on_the_disk_before_it_is_one(
+    backups: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = backups.create()
+    missing = [path for path in made.folder.rglob("*") if path.stat().st_ino not in synced]
+    assert missing == []
+
+
+def test_a_note_that_cannot_be_read_costs_no_other(
+    home: Path, backups: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that begins to fail."""
+    bad = (home / "projects/p/KANBAN.md").stat().st_ino
+    real = files._read
+
+    def read(descriptor: int, limit: int) -> bytes:
+        if os.fstat(descriptor).st_ino == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, limit)
+
+    monkeypatch.setattr(files, "_read", read)
+    made = backups.create()
+    assert made.manifest.skipped == ("projects/p/KANBAN.md: input/output error",)
+    assert {file.path for file in made.manifest.files} == NOTES.keys() - {"projects/p/KANBAN.md"}
+
+
+def test_one_backup_for_a_reason_is_enough_while_nothing_changes(
+    bench: Bench, backups: Backups
+) -> None:
+    """What fails at every start would otherwise make one at every start."""
+    backups.create()
+    made = backups.ensure(reason="before-migration")
+    assert made.reason == "before-migration"
+    bench.clock.advance(60)
+    assert backups.ensure(reason="before-migration") == made
+    bench.task("p")
+    after = backups.ensure(reason="before-migration")
+    assert after.seq == bench.reads.last_seq() > made.seq
+    _flip(after.database, 5000)
+    with pytest.raises(BackupDamaged):
+        backups.verify(after.id)
+    assert backups.ensure(reason="before-migration").id not in (made.id, after.id)
+
+
+NESTED = "[" * 200_000
+
+
+@pytest.mark.parametrize("text", [NESTED, '{"format": Infinity}', '{"format": 1e999}', "{}", ""])
+def test_a_manifest_that_is_none_spoils_nothing_else(
+    home: Path, backups: Backups, text: str
+) -> None:
+    made = backups.create()
+    other = made.id[:-6] + "000000"
+    write(backups.folder, {f"{other}/manifest.json": text})
+    assert backups.list() == (made,)
+    assert backups.unreadable() == (other,)
+    for use in (backups.verify, backups.restore):
+        with pytest.raises(BackupDamaged, match=other):
+            use(other)
+    backups.prune(0, 0)
+    backups.create()
+
+
+@pytest.mark.parametrize(
+    "text", [NESTED, '{"at": Infinity, "sound": true}', '{"at": 1e300, "sound": true}', "[]"]
+)
+def test_a_note_of_a_check_that_is_none_counts_for_nothing(backups: Backups, text: str) -> None:
+    made = backups.create()
+    (made.folder / "checked.json").write_text(text)
+    assert backups.list()[0].check is None
+
+
+def test_a_time_that_no_clock_shows_is_refused(backups: Backups) -> None:
+    made = backups.create()
+    for at in (-1, 1 << 57):
+        write_manifest(made.folder, attrs.evolve(made.manifest, created_at=at))
+        with pytest.raises(BackupDamaged, match="no clock"):
+            backups.verify(made.id)
+    (made.folder / "checked.json").write_text(json.dumps({"at": 10**300, "sound": True}))
+    write_manifest(made.folder, made.manifest)
+    assert backups.list()[0].check is None
+
+
 def test_a_damaged_database_is_not_backed_up(home: Path, bench: Bench, backups: Backups) -> None:
     bench.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path = home / DATABASE
@@ -267,6 +386,15 @@ def test_a_strangers_database_is_not_backed_up(home: Path) -> None:
 def test_a_home_without_a_database_has_nothing_to_back_up(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no database"):
         Backups(tmp_path, ManualClock()).create()
+
+
+def test_a_home_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    backups = Backups(tmp_path / "typo", ManualClock())
+    with pytest.raises(NotFound, match="no database"):
+        backups.create()
+    assert backups.prune() == ()
+    assert backups.list() == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def _leftovers(backups: Backups) -> list[str]:
@@ -380,13 +508,56 @@ def test_a_project_of_endless_files_or_folders_does_not_fill_the_disk(
     monkeypatch.setattr(files, "MAX_FILES", 20)
     write(home, {f"projects/p/agents/a/{number:03}.md": "x" for number in range(50)})
     write(home, {"projects/q/KANBAN.md": "q"})
-    (home / "projects/p/daily" / "/".join("d" * 400)).mkdir(parents=True)
+    (home / "projects/q/daily" / "/".join("d" * 400)).mkdir(parents=True)
     made = backups.create()
     kept = [file.path for file in made.manifest.files]
     assert len([path for path in kept if path.startswith("projects/p/")]) == 20
     assert "projects/q/KANBAN.md" in kept, "another project pays for it"
     assert "souls/shuri/SOUL.md" in kept
     assert any(each.endswith(": too deep") for each in made.manifest.skipped)
+    assert "projects/p/agents/a: from '017.md' on: too many files" in made.manifest.skipped
+
+
+def test_a_manifest_can_be_read_again_however_many_names_an_agent_makes(
+    home: Path, backups: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_LISTED_BYTES", 20_000)
+    many = home / "projects/p/agents/a"
+    many.mkdir()
+    for number in range(300):
+        (many / f"{number:03}{'x' * 200}").symlink_to("nowhere")
+    made = backups.create()
+    assert len(made.manifest.skipped) < 100
+    assert made.manifest.skipped[-1] == "projects/p: from 'archive' on: too many files"
+    assert backups.list() == (made,)
+    assert "souls/shuri/SOUL.md" in {file.path for file in made.manifest.files}
+
+
+def test_a_backup_whose_manifest_could_not_be_read_again_is_not_made(
+    backups: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "MAX_BYTES", 1_000)
+    with pytest.raises(BackupFailed, match="too many to be read again"):
+        backups.create()
+    assert _leftovers(backups) == []
+
+
+def test_folders_that_their_owner_keeps_elsewhere_are_backed_up(
+    home: Path, backups: Backups
+) -> None:
+    for name in ("projects", "souls"):
+        (home / name).rename(home.parent / name)
+        (home / name).symlink_to(home.parent / name)
+    made = backups.create()
+    assert made.manifest.skipped == ()
+    assert {file.path for file in made.manifest.files} == NOTES.keys()
+
+
+def test_names_that_are_no_text_are_told_as_text(home: Path, backups: Backups) -> None:
+    (home / os.fsdecode(b"projects/p/daily/x\xff.md")).symlink_to("nowhere")
+    (told,) = backups.create().manifest.skipped
+    assert told == "projects/p/daily/x\\xff.md: a link"
+    assert backups.list()[0].manifest.skipped == (told,)
 
 
 def test_odd_names_are_kept_as_they_are(home: Path, backups: Backups) -> None:
@@ -534,6 +705,13 @@ def test_prune_leaves_what_somebody_reads(bench: Bench, backups: Backups) -> Non
         assert backups.prune(1, 1) == ()
     assert backups.prune(1, 1) == (old,)
     assert backups.list() == (new,)
+
+
+def test_what_another_prune_has_removed_just_now_is_no_failure(backups: Backups) -> None:
+    made = backups.create()
+    shelf = Shelf(backups.folder)
+    assert shelf.remove(made.id)
+    assert not shelf.remove(made.id)
 
 
 def test_no_backup_is_made_while_one_is_restored_nor_the_other_way_round(

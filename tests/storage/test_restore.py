@@ -42,6 +42,7 @@ from mission_control.storage import (
     NotFound,
     SchemaMismatch,
     hold_home,
+    known_migrations,
     open_reader,
     open_writer,
 )
@@ -218,7 +219,7 @@ def test_a_backup_of_an_older_schema_is_restored_and_migrated_at_the_next_start(
 ) -> None:
     with furnished(home) as bench:
         rows = images_of(bench.connection)["tasks"]
-        rollback(bench.connection, 2)
+        rollback(bench.connection, len(known_migrations()) - 2)
         backup = Backups(home, bench.clock).create()
         migrate(bench.connection)
         assert backup.manifest.schema < 3
@@ -257,6 +258,21 @@ def test_backups_can_be_carried_to_another_home(
     assert picture(there).log[-1].seq == made.seq
 
 
+def test_what_was_replaced_as_it_was_goes_after_a_week(
+    home: Path, clock: ManualClock, made: Backup
+) -> None:
+    (home / DATABASE).write_bytes(b"damaged")
+    backups = Backups(home, clock)
+    safety = backups.restore(made.id).safety
+    assert backups.replaced() == (safety,)
+    clock.advance(7 * 86_400)
+    backups.prune()
+    assert backups.replaced() == (safety,)
+    clock.advance(1)
+    backups.prune()
+    assert backups.replaced() == ()
+
+
 # What may stand in the way.
 
 
@@ -279,6 +295,134 @@ def test_links_in_the_way_are_moved_aside_and_never_followed(
     assert tree(outside) == before
     aside = {path.name.partition(".replaced-")[0] for path in home.glob("projects/p/*.replaced-*")}
     assert aside | {".context"} == {"agents", "daily", ".context"}
+
+
+def test_what_is_in_the_way_is_moved_aside_however_long_its_name(
+    home: Path, clock: ManualClock
+) -> None:
+    """As long as a name may be, with nothing left for what would tell why it was moved."""
+    for name in ("n" * 252 + ".md", "ö" * 127):
+        path = f"projects/p/agents/shuri/{name}"
+        home = home.with_name(f"of {len(name)}")
+        with furnished(home) as bench:
+            write(home, {path: "a file"})
+            made = Backups(home, bench.clock).create()
+        (home / path).unlink()
+        write(home, {f"{path}/of/theirs": "a folder"})
+        Backups(home, clock).restore(made.id)
+        assert (home / path).read_text() == "a file"
+        (aside,) = (home / path).parent.glob("*.replaced-*")
+        assert (aside / "of/theirs").read_text() == "a folder"
+
+
+def test_a_day_that_must_go_and_became_a_folder_is_moved_aside(home: Path, made: Backup) -> None:
+    write(home, {"projects/p/daily/2026-01-02.md/theirs": "x"})
+    write_plan(home, Plan(made.id, ".restore-01234567", (), ("projects/p/daily/2026-01-02.md",)))
+    assert finish_restore(home) == made.id
+    (aside,) = (home / "projects/p/daily").glob("2026-01-02.md.replaced-*")
+    assert (aside / "theirs").read_text() == "x"
+
+
+# Other disks.
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Another file system, where there is one that anybody may write to."""
+    shared = Path("/dev/shm")
+    usable = os.access(shared, os.W_OK)
+    with tempfile.TemporaryDirectory(dir=shared if usable else tmp_path) as folder:
+        yield Path(folder)
+
+
+def _move(folder: Path, disk: Path) -> None:
+    """Move *folder* to the disk, and leave a link to it."""
+    shutil.move(folder, disk / folder.name)
+    folder.symlink_to(disk / folder.name)
+
+
+def test_folders_on_another_disk_are_backed_up_and_restored_there(
+    home: Path, clock: ManualClock, made: Backup, disk: Path
+) -> None:
+    write(home, {"projects/p/src/main.py": "newer"})
+    for name in ("projects", "souls"):
+        _move(home / name, disk)
+    before = picture(home)
+    (home / "projects/p/agents/shuri/working.md").chmod(0o600)
+    backups = Backups(home, clock)
+    done = backups.restore(made.id)
+    assert notes(home) == NOTES
+    assert (home / "projects").is_symlink()
+    assert (home / "projects/p/src/main.py").read_text() == "newer"
+    assert (disk / "projects/p/agents/shuri/working.md").stat().st_mode & 0o777 == 0o644
+    assert not [*disk.rglob(".restore.*"), *disk.rglob("*.replaced-*")]
+    backups.restore(done.safety.name)
+    assert picture(home) == before
+
+
+@pytest.mark.parametrize("last", ["replace projects/p/CHRONICLE.md", "sync", "discard the plan"])
+def test_a_restore_to_another_disk_is_ended_by_whoever_comes_next(
+    home: Path, clock: ManualClock, made: Backup, disk: Path, last: str
+) -> None:
+    _move(home / "projects", disk)
+
+    def interrupt(step: str) -> None:
+        if step == last:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(RestoreUnfinished, match="put that right"):
+        Backups(home, clock, step=interrupt).restore(made.id)
+    assert finish_restore(home) == made.id
+    assert notes(home) == NOTES
+    assert not list(home.glob(".restore-*"))
+
+
+def _refusing(
+    monkeypatch: pytest.MonkeyPatch, call: str, number: int, wanted: Callable[[str], bool]
+) -> None:
+    """Let a system call refuse a name, as it would on a mount: making one takes root."""
+    real = getattr(os, call)
+
+    def refuse(*names: Any, **where: Any) -> Any:
+        name = names[1] if call == "rename" else names[0]
+        if {"dir_fd", "dst_dir_fd"} & where.keys() and wanted(name):
+            raise OSError(number, os.strerror(number))
+        return real(*names, **where)
+
+    monkeypatch.setattr(os, call, refuse)
+
+
+def test_a_file_that_is_a_mount_of_its_own_stays_and_is_named(
+    home: Path, clock: ManualClock, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As configuration often is, in a container."""
+    write(home, {"mission-control.toml": "mounted"})
+    _refusing(monkeypatch, "rename", errno.EBUSY, lambda name: name == "mission-control.toml")
+    assert Backups(home, clock).restore(made.id).left == ("mission-control.toml",)
+    assert notes(home) == {**NOTES, "mission-control.toml": "mounted"}
+    assert finish_restore(home) is None
+
+
+def test_a_restore_that_could_never_be_ended_is_refused_before_anything_changes(
+    home: Path, clock: ManualClock, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = picture(home)
+    _refusing(monkeypatch, "open", errno.EROFS, lambda name: str(name).startswith(".restore."))
+    with pytest.raises(BackupFailed, match="nothing can be put into"):
+        Backups(home, clock).restore(made.id)
+    assert picture(home) == before
+    assert [each.id for each in Backups(home, clock).list()] == [made.id]
+    assert finish_restore(home) is None
+
+
+def test_a_damaged_database_is_kept_on_another_disk_too(
+    home: Path, clock: ManualClock, made: Backup, disk: Path
+) -> None:
+    _move(home / "backups", disk)
+    (home / DATABASE).write_bytes(b"damaged" * 1000)
+    done = Backups(home, clock).restore(made.id)
+    assert (done.safety / DATABASE).read_bytes() == b"damaged" * 1000
+    assert picture(home).log[-1].seq == made.seq
 
 
 @pytest.mark.parametrize(
@@ -309,7 +453,9 @@ def test_without_a_restore_there_is_nothing_to_finish(home: Path, made: Backup) 
     (home / ".restore-01234567").mkdir()
     write(home / ".restore-01234567", {DATABASE: "half"})
     (home / ".restore-notes").mkdir()
+    write(home, {".mission-control.restoring.01234567.tmp": "half", ".x.01234567.tmp/x": "x"})
     assert finish_restore(home) is None
+    assert not (home / ".mission-control.restoring.01234567.tmp").exists()
     assert not (home / ".restore-01234567").exists()
     assert (home / ".restore-notes").exists(), "that is somebody else's"
 
@@ -524,6 +670,20 @@ def test_a_moment_of_a_history_that_was_given_up_comes_back_too(home: Path) -> N
         backups.restore_at(Cursor("e1", 1 << 30))
 
 
+def test_the_copy_of_a_restore_that_was_killed_tells_of_nothing_after_it(home: Path) -> None:
+    """It was killed before it was decided on, and the old history went on."""
+    with furnished(home) as bench:
+        backups = Backups(home, bench.clock)
+        left = backups.create(reason="before-restore")
+        bench.task("p", "acknowledged")
+        at = bench.clock.now_us()
+    (home / DATABASE).write_bytes(b"lost")
+    backups = Backups(home, ManualClock(LATER_US))
+    with pytest.raises(NotFound, match="nothing tells"):
+        backups.restore_at(at)
+    assert backups.restore_at(left.created_at).cursor.seq == left.seq
+
+
 def test_a_moment_before_the_first_backup_is_refused(home: Path, made: Backup) -> None:
     before = picture(home)
     for moment in (made.created_at - 1, 0, Cursor("e1", made.seq - 1), Cursor("e2", made.seq)):
@@ -556,7 +716,7 @@ def test_a_place_before_the_named_backup_is_refused(
 def test_a_backup_of_an_older_schema_is_migrated_before_the_log_is_replayed(
     home: Path, history: Bench
 ) -> None:
-    rollback(history.connection, 2)
+    rollback(history.connection, len(known_migrations()) - 2)
     backup = Backups(home, history.clock).create()
     migrate(history.connection)
     history.task("p", "under the newest schema")

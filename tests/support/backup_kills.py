@@ -131,7 +131,7 @@ class Rounds:
             assert len(folders) == len(known) + len(found) + 1, folders
             assert picture(home) == before
 
-    def kill_restores(self, made: Backup, until: Cursor | None) -> None:
+    def kill_restores(self, made: Backup, until: Cursor) -> None:
         old = picture(self.copy())
         home, other = self.copy(), self.copy()
         backups(home).restore(made.id, until=until)
@@ -184,8 +184,7 @@ def main() -> None:
     rounds = Rounds(Path(sys.argv[1]))
     made, until = rounds.prepare()
     rounds.kill_creates()
-    rounds.kill_restores(made, None)
-    rounds.kill_restores(made, until)
+    rounds.kill_restores(made, until)  # with all the steps of one without a replay
     print(json.dumps(rounds.left))  # noqa: T201
 
 
