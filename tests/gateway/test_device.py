@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import trio
 import trustme
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from trio_websocket import serve_websocket
 
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import open_connection
@@ -23,7 +19,7 @@ from mission_control.gateway_bridge._frames import Challenged, Conversation
 from mission_control.gateway_bridge._refusals import GatewayRefused
 from mission_control.storage import Invalid, Unavailable
 
-from .fake_gateway import TOKEN, FakeGateway, Frame, Peer
+from .fake_gateway import TOKEN, FakeGateway
 
 CONNECT = {
     "client": {"id": "gateway-client", "mode": "backend", "platform": "linux"},
@@ -79,18 +75,13 @@ def test_the_greeting_shows_the_device_only_where_there_is_one() -> None:
 
 
 async def test_an_unpaired_device_is_told_what_the_operator_has_to_type(tmp_path: Path) -> None:
-    class Pairing(FakeGateway):
-        async def _greet(self, peer: Peer, connect: Frame) -> None:
-            assert connect["params"]["device"]["id"] == device.id
-            details = {"code": "PAIRING_REQUIRED", "requestId": "req-7"}
-            await peer.refuse(connect, "NOT_PAIRED", details=details)
-
     device = read_or_make_device(tmp_path / "device.pem")
-    fake = Pairing()
+    fake = FakeGateway(pairing="req-7")
     async with fake.serving():
         with pytest.raises(GatewayRefused, match="run 'openclaw devices approve req-7'"):
             async with open_connection(GatewayAddress(fake.url, TOKEN, device), lambda _: None):
                 pass
+    assert fake.requests[0]["params"]["device"]["id"] == device.id
 
 
 @pytest.mark.parametrize(
@@ -125,26 +116,18 @@ class Secure:
 
     def __init__(self) -> None:
         certificate = trustme.CA().issue_cert("127.0.0.1")
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(self.context)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
         pem = certificate.cert_chain_pems[0].bytes().decode()
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-        self.fake = FakeGateway()
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        async with trio.open_nursery() as nursery:
-            converse = self.fake._converse
-            server = await nursery.start(serve_websocket, converse, "127.0.0.1", 0, self.context)
-            yield f"wss://127.0.0.1:{server.port}/"
-            nursery.cancel_scope.cancel()
+        self.fake = FakeGateway(tls=context)
 
 
 async def test_a_pinned_certificate_is_enough() -> None:
     secure = Secure()
     pin = ":".join(secure.fingerprint.upper()[n : n + 2] for n in range(0, 64, 2))
-    async with secure.serving() as url:
-        address = GatewayAddress(url, TOKEN, fingerprint=pin)
+    async with secure.fake.serving():
+        address = GatewayAddress(secure.fake.url, TOKEN, fingerprint=pin)
         async with open_connection(address, lambda _: None) as connection:
             assert connection.hello.boot_id == "boot-1"
 
@@ -153,10 +136,10 @@ async def test_another_certificate_than_the_pinned_one_is_refused_before_the_tok
     None
 ):
     secure = Secure()
-    async with secure.serving() as url:
+    async with secure.fake.serving():
         with pytest.raises(GatewayRefused, match=secure.fingerprint):
             async with open_connection(
-                GatewayAddress(url, TOKEN, fingerprint="0" * 64), lambda _: None
+                GatewayAddress(secure.fake.url, TOKEN, fingerprint="0" * 64), lambda _: None
             ):
                 pass
     assert secure.fake.requests == []
@@ -164,9 +147,9 @@ async def test_another_certificate_than_the_pinned_one_is_refused_before_the_tok
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_with_the_way_out() -> None:
     secure = Secure()
-    async with secure.serving() as url:
+    async with secure.fake.serving():
         with pytest.raises(GatewayRefused, match="tls_fingerprint"):
-            async with open_connection(GatewayAddress(url, TOKEN), lambda _: None):
+            async with open_connection(GatewayAddress(secure.fake.url, TOKEN), lambda _: None):
                 pass
     assert secure.fake.requests == []
 

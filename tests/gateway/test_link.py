@@ -20,7 +20,7 @@ from mission_control.gateway_bridge._link import Gap, Gateway
 from mission_control.gateway_bridge._refusals import GatewayRefused
 from mission_control.storage import Deadline, Invalid, Unavailable
 
-from .fake_gateway import TOKEN, FakeGateway, Frame, Peer
+from .fake_gateway import TOKEN, FakeGateway, Frame, Peer, answer_nothing
 
 RUN, SESSION = "run-1", "agent:main:mc:p:a"
 
@@ -88,7 +88,7 @@ async def test_a_failure_becomes_an_error_of_our_taxonomy() -> None:
 
 
 async def test_a_call_that_is_not_answered_in_time_raises_deadline() -> None:
-    fake = FakeGateway()
+    fake = FakeGateway(handle=answer_nothing)
     async with fake.serving(), linked(fake) as gateway:
         await gateway.wait_connected()
         with pytest.raises(Deadline):
@@ -188,7 +188,7 @@ async def test_a_call_whose_connection_is_cut_says_that_it_may_have_been_done() 
 
 
 async def test_a_silent_connection_is_given_up() -> None:
-    fake = FakeGateway(tick_ms=10)
+    fake = FakeGateway(handle=answer_nothing, tick_ms=10)
     async with fake.serving(), linked(fake) as gateway:
         await gateway.wait_connected()
         await until_down(gateway, "fell silent")

@@ -320,18 +320,22 @@ async def test_a_cancelled_run_is_aborted_with_the_commands_it_left() -> None:
 async def test_a_run_that_could_not_be_stopped_is_stopped_before_its_session_is_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_openclaw, "ABORT_TIMEOUT_S", 0.01)
-    asked = trio.Event()
+    monkeypatch.setattr(_openclaw, "ABORT_TIMEOUT_S", 0.5)
+    asked, told_to_stop = trio.Event(), trio.Event()
 
     async def wait(peer: Peer, request: Frame) -> None:
         asked.set()
+        await never_answers(peer, request)
+
+    async def ignore(peer: Peer, request: Frame) -> None:
+        told_to_stop.set()
         await never_answers(peer, request)
 
     host = Host(
         {
             "agent": accepts,
             "agent.wait": wait,
-            "sessions.abort": never_answers,
+            "sessions.abort": ignore,
             "sessions.create": {"sessionId": "s-1"},
         }
     )
@@ -341,6 +345,7 @@ async def test_a_run_that_could_not_be_stopped_is_stopped_before_its_session_is_
                 nursery.start_soon(runner.run, ORDER, Witness())
                 await asked.wait()
                 scope.cancel()
+        await told_to_stop.wait()
         host.seen.clear()
         host.answers["sessions.abort"] = {"status": "no-active-run"}
         host.answers["agent.wait"] = OK
