@@ -24,7 +24,7 @@ test-quick: .venv/.tests
 check: .venv/.checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	git ls-files -z '*.py' | xargs -0 $(BIN)/flake8-async --startable-in-context-manager run,answer_questions --disable ASYNC124,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
+	git ls-files -z '*.py' | xargs -0 -n 60 -P 2 $(BIN)/flake8-async --startable-in-context-manager run,answer_questions --disable ASYNC124,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

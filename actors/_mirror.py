@@ -17,8 +17,8 @@ from ..storage import (
     Memory,
     Message,
     Project,
-    Pulse,
     PulseKind,
+    Result,
     Task,
     TaskStatus,
 )
@@ -28,6 +28,9 @@ _OPEN = {
     TaskStatus.BLOCKED: "Blocked",
     TaskStatus.BACKLOG: "Backlog",
 }
+
+
+_EARLIER = "\nWhat was before this is in the database only.\n"
 
 
 def when(at_us: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
@@ -90,9 +93,9 @@ def _card(task: Task, waits: Sequence[str]) -> str:
     return f"- [{mark}] **{_line(task.title)}** · {' · '.join(facts)} · `{task.id}`\n"
 
 
-def chronicle(project: Project, entries: Sequence[ChronicleEntry]) -> str:
-    """Render the story, oldest first."""
-    parts = [f"# Chronicle of {_line(project.name)}\n"]
+def chronicle(project: Project, entries: Sequence[ChronicleEntry], *, earlier: bool = False) -> str:
+    """Render the story, oldest first; *earlier*: of a longer one, the last part."""
+    parts = [f"# Chronicle of {_line(project.name)}\n", _EARLIER if earlier else ""]
     for entry in entries:
         parts.append(f"\n## {when(entry.at)} · {entry.author}\n\n{entry.summary}\n")
         if entry.technical_debt:
@@ -100,24 +103,22 @@ def chronicle(project: Project, entries: Sequence[ChronicleEntry]) -> str:
     return "".join(parts)
 
 
-def daily(pulses: Sequence[Pulse], titles: Mapping[str, str]) -> str:
+def daily(results: Sequence[Result], *, earlier: bool = False) -> str:
     """Render one day: a line for each attempt that has ended."""
-    lines = []
-    for pulse in pulses:
-        if pulse.ended_at is None:
-            continue
-        title = titles.get(pulse.task_id or "")
-        what = title if title and pulse.kind is PulseKind.WORK else pulse.kind.value
-        took = (pulse.ended_at - pulse.started_at) / US
-        line = f"- {when(pulse.started_at, '%H:%M:%S')} {pulse.agent_id}: {_line(what)}"
-        line += f" · attempt {pulse.attempt} · {pulse.outcome} in {took:.1f} s"
-        lines.append(f"{line} · {_line(pulse.detail)}\n" if pulse.detail else f"{line}\n")
+    lines = [f"- {_EARLIER[1:]}"] if earlier else []
+    for result in results:
+        what = result.task_title if result.kind == PulseKind.WORK.value else None
+        took = (result.ended_at - result.started_at) / US
+        line = f"- {when(result.started_at, '%H:%M:%S')} {result.agent_id}:"
+        line += f" {_line(what or result.kind)} · attempt {result.attempt}"
+        line += f" · {result.outcome} in {took:.1f} s"
+        lines.append(f"{line} · {_line(result.detail)}\n" if result.detail else f"{line}\n")
     return "".join(lines)
 
 
-def learned(memories: Sequence[Memory], titles: Mapping[str, str]) -> str:
+def learned(memories: Sequence[Memory], titles: Mapping[str, str], *, earlier: bool = False) -> str:
     """Render what an agent learned, oldest first."""
-    parts = []
+    parts = [_EARLIER] if earlier else []
     for memory in memories:
         title = titles.get(memory.task_id or "", "in general")
         parts.append(f"\n## {when(memory.at, '%Y-%m-%d')} · {_line(title)}\n\n{memory.summary}\n")

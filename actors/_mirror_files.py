@@ -18,7 +18,7 @@ import attrs
 from ..storage import read_plain, replace_file, sync_folder
 from ._seal import Seal, seal, seal_of
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 """A larger file is none of ours; no more of it is read to find out."""
 
 SETTLED_NS = 2_000_000_000

@@ -55,7 +55,7 @@ class MirrorKeeper:
         base_id = self._mission.reads.project(self._project_id).base_id
         try:
             await trio.to_thread.run_sync(self._prepare, base_id)
-            self._shown = await self._mission.reads.elsewhere(self._mirrors.render_all)
+            self._shown = await self._mission.reads.into_files(self._mirrors.render_all)
         except MIRROR_FAILURES as error:
             self._note_failure(error)
             self._stale.set()
@@ -78,7 +78,7 @@ class MirrorKeeper:
             await self._stale.wait()
             self._stale = trio.Event()
             try:
-                self._shown = await self._mission.reads.elsewhere(self._render)
+                self._shown = await self._mission.reads.into_files(self._render)
             except MIRROR_FAILURES as error:
                 self._note_failure(error)
             else:

@@ -6,9 +6,9 @@ A mirror is called by its path in the project's folder, and its name says what i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -18,10 +18,19 @@ from ._home import Scope
 from ._mirror_files import MirrorFiles, Restored
 from ._working_notes import last_occasion, occasions, put_away, put_away_late
 
+R = TypeVar("R")
+
 DAY_US = 86_400 * US
 BOARD, STORY = "KANBAN.md", "CHRONICLE.md"
 NEWEST_CLOSED = 50
 """Of the cards that are done, and of those that are archived, the board shows so many."""
+NEWEST_ENTRIES = 500
+"""Of a story, and of what an agent learned: they grow for ever, and each change writes them anew.
+
+With `NEWEST_RESULTS` it keeps files far below `MAX_BYTES`.
+"""
+NEWEST_RESULTS = 5_000
+"""Of a day."""
 
 _TOUCHED = {
     "projects": (BOARD, STORY),
@@ -102,16 +111,22 @@ class Mirrors:
                 return _mirror.kanban(_view(reads, reads.project(self.project_id)))
             case ["CHRONICLE.md"]:
                 project = reads.project(self.project_id)
-                return _mirror.chronicle(project, reads.chronicle(project.id))
+                entries, earlier = _newest(reads.chronicle(project.id, NEWEST_ENTRIES + 1))
+                return _mirror.chronicle(project, entries, earlier=earlier)
             case ["agents", soul, "learned.md"]:
-                memories = reads.memories(f"{soul}:{self.project_id}")
-                return _mirror.learned(memories, _titles(reads, (m.task_id for m in memories)))
+                agent_id = f"{soul}:{self.project_id}"
+                memories, earlier = _newest(reads.memories(agent_id, NEWEST_ENTRIES + 1))
+                titles = _titles(reads, (memory.task_id for memory in memories))
+                return _mirror.learned(memories, titles, earlier=earlier)
             case ["agents", soul, "history.jsonl"]:
                 return _mirror.history(reads.messages(f"{soul}:{self.project_id}"))
             case _:
                 start = _midnight(date.fromisoformat(name[len("daily/") : -len(".md")]))
-                pulses = reads.pulses_between(self.project_id, start, start + DAY_US)
-                return _mirror.daily(pulses, _titles(reads, (p.task_id for p in pulses)))
+                found = reads.results_between(
+                    self.project_id, start, start + DAY_US, NEWEST_RESULTS + 1
+                )
+                results, earlier = _newest(found, NEWEST_RESULTS)
+                return _mirror.daily(results, earlier=earlier)
 
     def _days_to_write(self, reads: Reads) -> list[str]:
         """Return the days that a crash may have left behind: the last one written, and later.
@@ -161,6 +176,11 @@ def _touched(change: Change) -> tuple[str, ...]:
         return (_notes(row["to_agent"], "history.jsonl"),)
     ended = row["state"] == PulseState.ENDED.value
     return (_daily(_day(row["started_at"])),) if ended else ()
+
+
+def _newest(found: Sequence[R], most: int = NEWEST_ENTRIES) -> tuple[Sequence[R], bool]:
+    """Return the last *most* of what was found, and whether there are others."""
+    return found[-most:], len(found) > most
 
 
 def _titles(reads: Reads, task_ids: Iterable[str | None]) -> dict[str, str]:

@@ -32,14 +32,13 @@ async def trim_log(mission: Mission, keep_days: int) -> int:
     """
     if keep_days == 0:
         return 0
-    before_us = mission.clock.now_us() - keep_days * DAY_US
+    now_us = mission.clock.now_us()
+    old = {"before_us": now_us - keep_days * DAY_US, "now_us": now_us}
     told = int(await mission.ask(FEED, LowWater()))
     trimmed = 0
     while True:
         segment = await trio.to_thread.run_sync(
-            lambda: archive_log(
-                mission.home.database, mission.home.changes, before_us=before_us, up_to=told
-            )
+            lambda: archive_log(mission.home.database, mission.home.changes, **old, up_to=told)
         )
         if segment is None or not await mission.ask(FEED, GiveUp(segment.last)):
             return trimmed

@@ -2,6 +2,7 @@
 
 from ._address import GatewayAddress
 from ._callers import LOCAL, OPERATOR, Access, Caller, Doorkeeper, read_or_make_token
+from ._census import agents_of, soul_of
 from ._client import Client, connect
 from ._connection import Connection as GatewayConnection
 from ._connection import open_connection
@@ -40,6 +41,7 @@ __all__ = [
     "PluginLinks",
     "PortInUse",
     "Tool",
+    "agents_of",
     "bind",
     "call",
     "connect",
@@ -49,6 +51,7 @@ __all__ = [
     "open_connection",
     "read_or_make_device",
     "read_or_make_token",
+    "soul_of",
     "surface_js",
     "to_wire",
     "uninstall_plugin",

@@ -177,4 +177,6 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": _schema(get_args(hint)[0])}
     if hint in _SCALARS:
         return dict(_SCALARS[hint])
+    if attrs.has(hint):
+        return json_schema(hint)
     return {"type": "string", "enum": [member.value for member in hint]}

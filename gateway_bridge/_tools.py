@@ -70,11 +70,27 @@ def _task_call(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return _TASK_ACTIONS[action], {name: args[name] for name in args if name != "action"}
 
 
+def _message_schema() -> dict[str, Any]:
+    known = json_schema(METHODS["mission.agent.message"].params)["properties"]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: known[name] for name in ("to", "text")},
+        "required": ["to", "text"],
+    }
+
+
 TOOLS = {
     tool.name: tool
     for tool in (
         _of_method("distill_memory", "mission.control.distill_memory"),
         _of_method("log_event", "mission.control.log_event"),
+        Tool(
+            "mission_message",
+            "Send a message to another agent of your project, which is woken to read it.",
+            _message_schema(),
+            lambda args: ("mission.agent.message", dict(args)),
+        ),
         Tool(
             "mission_task",
             "List, read, create or move tasks of your project's board.",

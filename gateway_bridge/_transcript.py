@@ -53,12 +53,12 @@ class Transcript:
     @property
     def tokens(self) -> int | None:
         """Of all model calls of the run, as the Gateway counts them."""
-        return sum(_whole(_part(row, "usage").get("totalTokens")) for row in self.rows) or None
+        return sum(_whole(part(row, "usage").get("totalTokens")) for row in self.rows) or None
 
     @property
     def cost_usd(self) -> float | None:
         """By the prices in the Gateway's settings."""
-        costs = (_part(_part(row, "usage"), "cost").get("total") for row in self.rows)
+        costs = (part(part(row, "usage"), "cost").get("total") for row in self.rows)
         return sum(_number(cost) for cost in costs) if self.tokens else None
 
     def outcome(self) -> Outcome | None:
@@ -71,7 +71,7 @@ class Transcript:
         kind = _KIND_BY_STOP.get(str(last.get("stopReason")))
         if kind is None:
             return None
-        if _part(last, "openclawAbort"):
+        if part(last, "openclawAbort"):
             kind = OutcomeKind.ABORTED
         return self._ended(kind, str(last.get("errorMessage") or ""))
 
@@ -94,26 +94,26 @@ _KIND_BY_STOP = {
 
 def outcome_of(end: Mapping[str, Any]) -> Outcome:
     """Read the second answer to `agent`, or the answer of `agent.wait`."""
-    result = _part(end, "result")
-    meta = _part(result, "meta")
-    agent = _part(meta, "agentMeta")
+    result = part(end, "result")
+    meta = part(result, "meta")
+    agent = part(meta, "agentMeta")
     payloads = [p for p in records(result, "payloads") if p.get("isError") is not True]
     output = "\n".join(str(p.get("text") or "") for p in payloads)
-    output = output or str(_part(end, "terminalReply").get("text") or "")
-    detail = end.get("error") or _part(meta, "error").get("message") or end.get("summary")
+    output = output or str(part(end, "terminalReply").get("text") or "")
+    detail = end.get("error") or part(meta, "error").get("message") or end.get("summary")
     kind = _kind_of(end)
     return Outcome(
         kind,
         "" if kind is OutcomeKind.SUCCEEDED else str(detail or kind.value),
         output[-OUTPUT_CHARS:],
-        _whole(_part(agent, "usage").get("total")) or None,
+        _whole(part(agent, "usage").get("total")) or None,
         _number(agent.get("costUsd")) if "costUsd" in agent else None,
     )
 
 
 def closing_outcome_of(chat: Mapping[str, Any]) -> Outcome:
     """Read the `chat` event that closes a run."""
-    said = _said(_part(chat, "message"))
+    said = _said(part(chat, "message"))
     return Outcome(
         CLOSING[chat["state"]], str(chat.get("errorMessage") or ""), said[-OUTPUT_CHARS:]
     )
@@ -134,7 +134,7 @@ def _kind_of(end: Mapping[str, Any]) -> OutcomeKind:
 
 
 def _is_recovery(row: Mapping[str, Any]) -> bool:
-    return _part(row, "provenance").get("sourceTool") == RECOVERY
+    return part(row, "provenance").get("sourceTool") == RECOVERY
 
 
 def _said(message: Mapping[str, Any]) -> str:
@@ -143,11 +143,13 @@ def _said(message: Mapping[str, Any]) -> str:
 
 
 def records(answer: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the objects in the list that *answer* has under *key*; none where it has no list."""
     value = answer.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the object that *answer* has under *key*; an empty one where it has none."""
     value = answer.get(key)
     return value if isinstance(value, dict) else {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import random
 import socket
@@ -51,7 +52,10 @@ from .storage import (
     hold_home,
     replace_file,
 )
+from .storage.backups import finish_restore
 from .supervisor import ChildSpec, Intensity, StartFailed, System, TreeNode, open_system
+
+log = logging.getLogger("mission_control.app")
 
 
 @attrs.frozen
@@ -75,7 +79,12 @@ class MissionControl:
         return await call(self.mission, LOCAL, method, params)
 
     async def subscribe(self, after: int | None = None) -> Subscription:
-        """Return an iterator over committed changes; use it in `async with`."""
+        """Return an iterator over committed changes; use it in `async with`.
+
+        Raises:
+            Conflict: the log does not have what follows change number *after*, or no longer; read
+                what there is, and go on from the cursor of that.
+        """
         subscription: Subscription = await self.mission.ask(FEED, Subscribe(after))
         return subscription
 
@@ -116,6 +125,7 @@ async def open_mission_control(
         bind(settings.listen.host, settings.listen.port) as door,
         contextlib.closing(Reads(place.database)) as reads,
     ):
+        _end_restore(place)
         async with open_system("mission-control", intensity=Intensity(10, period=60.0)) as system:
             plane = _Plane(place, settings, system, reads, clock or WallClock(), door, runner)
             try:
@@ -124,6 +134,13 @@ async def open_mission_control(
                 raise _reason(failure) from failure
             with _announced(place, plane.url):
                 yield MissionControl(plane.mission, plane.url, plane.token)
+
+
+def _end_restore(home: Home) -> None:
+    """End a restore that was interrupted, before anything is opened."""
+    restored = finish_restore(home.path)
+    if restored is not None:
+        log.warning("the restore of backup %s had been interrupted and was ended", restored)
 
 
 def _absolute(home: Path | str) -> Path:
@@ -148,6 +165,7 @@ class _Plane:
         self.token = read_or_make_token(home.token)
         self._door = door
         self._links = PluginLinks()
+        self._upkeep = config.maintenance_settings()
         wanted = config.gateway.url and runner is None
         self._gateway = Gateway(gateway_address(config, home)) if wanted else None
         self.mission = Mission(
@@ -181,7 +199,7 @@ class _Plane:
         listener = ChildSpec(
             "listener", Listener, args=(self.mission, doorkeeper, self._links, self._door)
         )
-        return mission_specs(self.mission, hosts=hosts, doors=[listener])
+        return mission_specs(self.mission, hosts=hosts, doors=[listener], upkeep=self._upkeep)
 
 
 def _reason(failure: StartFailed) -> Exception:

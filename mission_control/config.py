@@ -15,7 +15,7 @@ import attrs
 import cattrs
 from cattrs.errors import AttributeValidationNote
 
-from .actors import PulseSettings
+from .actors import MaintenanceSettings, PulseSettings
 from .storage import Invalid
 
 PREFIX = "MISSION_CONTROL_"
@@ -102,6 +102,25 @@ class PulseDefaults:
 
 
 @attrs.frozen
+class StorageSettings:
+    """How long what lasts is kept at hand."""
+
+    keep_changes_days: int = attrs.field(default=30, validator=attrs.validators.ge(0))
+    """Older changes go from the database to its archive, which only `board --at` still reads;
+    0 keeps them for ever."""
+
+
+@attrs.frozen
+class BackupSettings:
+    """Which backups the sidecar makes by itself, and how many it keeps."""
+
+    enabled: bool = True
+    interval_h: float = attrs.field(default=24.0, validator=_positive)
+    keep_daily: int = attrs.field(default=7, validator=attrs.validators.ge(0))
+    keep_weekly: int = attrs.field(default=4, validator=attrs.validators.ge(0))
+
+
+@attrs.frozen
 class Config:
     """Every knob there is.  A name ends in its unit where it has one."""
 
@@ -109,6 +128,8 @@ class Config:
     gateway: GatewaySettings = attrs.field(factory=GatewaySettings)
     process: ProcessSettings = attrs.field(factory=ProcessSettings)
     pulse: PulseDefaults = attrs.field(factory=PulseDefaults)
+    storage: StorageSettings = attrs.field(factory=StorageSettings)
+    backup: BackupSettings = attrs.field(factory=BackupSettings)
 
     def pulse_settings(self) -> PulseSettings:
         """Return what the actors need of it."""
@@ -116,6 +137,12 @@ class Config:
             **attrs.asdict(self.pulse),
             command=self.process.command,
             gateway_agent=self.gateway.agent,
+        )
+
+    def maintenance_settings(self) -> MaintenanceSettings:
+        """Return what the maintenance needs of it."""
+        return MaintenanceSettings(
+            **attrs.asdict(self.backup), keep_changes_days=self.storage.keep_changes_days
         )
 
 
@@ -211,9 +238,16 @@ def _number(value: Any, _: Any) -> float:
     return float(value)
 
 
+def _truth(value: Any, _: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"must be true or false, not {value!r}")
+    return value
+
+
 _converter = cattrs.Converter(forbid_extra_keys=True)
 _converter.register_structure_hook(str, _text)
 _converter.register_structure_hook(int, _whole)
+_converter.register_structure_hook(bool, _truth)
 _converter.register_structure_hook(float, _number)
 _converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _words)
 

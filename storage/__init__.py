@@ -49,7 +49,7 @@ from ._registry import COMMANDS, fields_of, make_command, name_of
 from ._table import record_of
 from ._transaction import Command, Transaction
 from ._writer import Writer
-from .reads import OPEN_COLUMNS, Reads, TaskFilter, TaskPlace
+from .reads import OPEN_COLUMNS, Reads, Result, TaskFilter, TaskPlace
 from .schema import Migration, SchemaMismatch, known_migrations, migrate
 
 __all__ = [
@@ -87,6 +87,7 @@ __all__ = [
     "PulseKind",
     "PulseState",
     "Reads",
+    "Result",
     "SchemaMismatch",
     "Session",
     "Soul",

@@ -13,7 +13,7 @@ from typing import TypeVar
 import attrs
 import trio
 
-from ..supervisor import Actor, ActorCrashed, ActorDead, AskTimeout, Context, Exit, System
+from ..supervisor import Actor, ActorCrashed, ActorDead, AskTimeout, Context, System
 from ._clock import Clock
 from ._condition import StorageCondition
 from ._connection import usable
@@ -81,7 +81,7 @@ class StorageActor(Actor[Write]):
         )
         self._writer.start()
         self._condition.failure = None
-        self.ctx.start_soon(self._end_with_writer)
+        self.ctx.start_soon(self._keep_writer)
 
     def receive(self, message: Write) -> None:
         """Hand a command to the writer, which answers its asker after the commit."""
@@ -100,16 +100,18 @@ class StorageActor(Actor[Write]):
         self._failure = failure
         self._failed.set()
 
-    async def _end_with_writer(self) -> None:
-        # Not by a message: it would stand behind all the commands that wait.
-        await self._failed.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    async def stopped(self, reason: Exit) -> None:  # noqa: ARG002 - however it ended
-        """Write what was accepted, and close the file."""
-        with trio.CancelScope(shield=True):
-            await self._writer.close()
+    async def _keep_writer(self) -> None:
+        """Crash the actor with its writer; end the writer with the actor, however that ends."""
+        try:
+            # Not by a message: it would stand behind all the commands that wait.
+            await self._failed.wait()
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            # Not in `stopped`, which a kill leaves out.  The next incarnation is not begun before
+            # this is over: what was accepted is written, and the file is closed.
+            with trio.CancelScope(shield=True):
+                await self._writer.close()
 
 
 def _open(path: Path, before_migration: Callable[[], object] | None) -> sqlite3.Connection:

@@ -57,7 +57,8 @@ def test_the_command_knows_the_words(line: str, monkeypatch: pytest.MonkeyPatch)
     command: click.Command = main
     context: click.Context | None = None
     while isinstance(command, click.Group):
-        context = click.Context(command, parent=context, info_name=command.name)
+        settings = command.context_settings
+        context = click.Context(command, parent=context, info_name=command.name, **settings)
         found = command.get_command(context, words.pop(0))
         assert found is not None, f"there is no such command: {line}"
         command = found

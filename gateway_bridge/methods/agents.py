@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
 import trio
 
-from ...actors import Dismiss, Kill, Wake, pulse_name, roster_changed, roster_name
-from ...storage import Agent, AgentStatus, Conflict, Invalid, ProjectState, replace_file
+from ...actors import (
+    Dismiss,
+    Kill,
+    Wake,
+    pulse_name,
+    roster_changed,
+    roster_name,
+    session_order,
+)
+from ...storage import (
+    Agent,
+    AgentStatus,
+    Conflict,
+    Invalid,
+    MissionError,
+    ProjectState,
+    replace_file,
+)
 from ...storage.commands import (
     HALTED,
     CreateAgent,
     InstallSoul,
-    SendMessage,
     SetAgentStatus,
 )
 from .._callers import Access
+from .._snapshot import snapshot
 from .._table import Request, method
 from .._wire import to_wire
 
@@ -51,14 +68,6 @@ class ListParams:
     """Parameters of `mission.agent.list`."""
 
     project_id: str | None = None
-
-
-@attrs.frozen
-class MessageParams:
-    """Parameters of `mission.agent.message`."""
-
-    instance_id: str
-    text: str
 
 
 @attrs.frozen
@@ -122,8 +131,7 @@ def _check(request: Request[CreateParams], command: CreateAgent) -> None:
     """Refuse what the command would refuse, before SOUL.md is written: that is not rolled back."""
     command.check()
     _require_active(request, command.project_id)
-    agents = request.mission.reads.agents(command.project_id)
-    known = any(agent.soul == command.soul for agent in agents)
+    known = request.mission.reads.has_agent(f"{command.soul}:{command.project_id}")
     if known and request.key is None:
         raise Conflict(f"agent {command.soul}:{command.project_id} exists already")
 
@@ -150,7 +158,13 @@ async def destroy(request: Request[AgentParams]) -> dict[str, Any]:
     agent = mission.reads.agent(request.params.instance_id)
     request.caller.require_project(agent.project_id)
     dismiss = Dismiss(agent.id, request.caller.name, request.key)
-    return _answer(await mission.ask(roster_name(agent.project_id), dismiss))
+    session, order = mission.reads.session(agent.id), session_order(mission, agent)
+    gone = _answer(await mission.ask(roster_name(agent.project_id), dismiss))
+    if session is not None and not mission.reads.has_agent(agent.id):
+        # Where the host is away it keeps the session, until an agent of this name needs one.
+        with suppress(MissionError):
+            await mission.runner.end_session(order)
+    return gone
 
 
 @method("mission.agent.list", ListParams, Access.READ, agents=True)
@@ -160,7 +174,10 @@ async def list_(request: Request[ListParams]) -> dict[str, Any]:
     if project_id is not None:
         request.caller.require_project(project_id)
         request.mission.reads.project(project_id)
-    return {"agents": [to_wire(agent) for agent in request.mission.reads.agents(project_id)]}
+    return await snapshot(
+        request.mission,
+        lambda reads: {"agents": [to_wire(agent) for agent in reads.agents(project_id)]},
+    )
 
 
 @method("mission.agent.get_state", AgentParams, Access.READ)
@@ -221,12 +238,3 @@ async def kill(request: Request[KillParams]) -> dict[str, Any]:
     _require_active(request, agent.project_id)
     request.mission.find(pulse_name(agent.id)).tell(Kill(request.params.reason))
     return _answer(agent)
-
-
-@method("mission.agent.message", MessageParams, Access.WRITE, agents=True)
-async def message(request: Request[MessageParams]) -> dict[str, Any]:
-    """Leave a note for an agent; it is shown at its next pulse."""
-    params = request.params
-    agent = request.mission.reads.agent(params.instance_id)
-    sent = await request.commit(agent.project_id, SendMessage(agent.id, params.text))
-    return {"message_id": sent.id, "message": to_wire(sent)}

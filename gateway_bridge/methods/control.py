@@ -67,7 +67,6 @@ async def log_event(request: Request[LogParams]) -> dict[str, Any]:
         params.action,
         params.event_type,
         request.agent_id,
-        request.pulse_id,
     )
     event = await request.commit(task.project_id, command)
     if request.agent_id is not None:
@@ -83,7 +82,7 @@ async def request_help(request: Request[HelpParams]) -> dict[str, Any]:
     """Ask a human; your task is blocked, and your pulses halt, until they answer."""
     params = request.params
     task = request.mission.reads.task(params.task_id)
-    command = RequestHelp(task.id, params.issue, params.urgency, request.agent_id, request.pulse_id)
+    command = RequestHelp(task.id, params.issue, params.urgency, request.agent_id)
     asked = await request.commit(task.project_id, command)
     return {"help_id": asked.id}
 
@@ -101,7 +100,8 @@ async def distill_memory(request: Request[DistillParams]) -> dict[str, Any]:
     if request.agent_id not in (None, params.agent_id):
         raise Forbidden(f"{request.agent_id} cannot speak for {params.agent_id}")
     agent = request.mission.reads.agent(params.agent_id)
-    memory = await request.commit(agent.project_id, DistillMemory(agent.id, params.summary))
+    command = DistillMemory(agent.id, params.summary, params.archive_working_notes)
+    memory = await request.commit(agent.project_id, command)
     return {"entry_id": memory.id}
 
 

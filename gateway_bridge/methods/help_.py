@@ -6,11 +6,14 @@ from typing import Any
 
 import attrs
 
-from ...storage import HelpRequest, HelpState, TaskStatus
+from ...storage import HelpRequest, HelpState, Invalid, Reads, TaskStatus
 from ...storage.commands import AnswerHelp
 from .._callers import Access
+from .._snapshot import snapshot
 from .._table import Request, method
 from .._wire import to_wire
+
+MAX_LISTED = 500
 
 
 @attrs.frozen
@@ -19,6 +22,9 @@ class ListParams:
 
     project_id: str | None = None
     state: HelpState = HelpState.OPEN
+    limit: int = 100
+    after: str | None = None
+    """The `next` of the page before."""
 
 
 @attrs.frozen
@@ -38,12 +44,26 @@ def _answer(request: HelpRequest) -> dict[str, Any]:
 async def list_(request: Request[ListParams]) -> dict[str, Any]:
     """List the questions that wait for an answer."""
     params = request.params
+    if not 1 <= params.limit <= MAX_LISTED:
+        raise Invalid(f"limit must be 1 to {MAX_LISTED}, not {params.limit}", field="limit")
+    return await snapshot(request.mission, lambda reads: _page(reads, params))
+
+
+def _page(reads: Reads, params: ListParams) -> dict[str, Any]:
     if params.project_id is not None:
-        request.mission.reads.project(params.project_id)
-    found = request.mission.reads.help_requests(
-        project_id=params.project_id, state=params.state.value
+        reads.project(params.project_id)
+    found = reads.help_requests(
+        project_id=params.project_id,
+        state=params.state.value,
+        after=reads.help_request(params.after) if params.after is not None else None,
+        # One more than is wanted tells whether there is a next page.
+        limit=params.limit + 1,
     )
-    return {"help_requests": [to_wire(each) for each in found]}
+    page = found[: params.limit]
+    return {
+        "help_requests": [to_wire(each) for each in page],
+        "next": page[-1].id if len(found) > len(page) else None,
+    }
 
 
 @method("mission.help.answer", AnswerParams, Access.WRITE)

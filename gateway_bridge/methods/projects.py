@@ -6,10 +6,11 @@ from typing import Any
 
 import attrs
 
-from ...actors import ORCHESTRATOR, ArchiveProject, EnsureProject
-from ...storage import Project, ProjectState
+from ...actors import ORCHESTRATOR, ArchiveProject, EnsureProject, Mission
+from ...storage import Project, ProjectState, Reads
 from ...storage.commands import InitProject, RenameProject, SetProjectState
 from .._callers import Access
+from .._snapshot import snapshot
 from .._table import Request, method
 from .._wire import to_wire
 
@@ -50,31 +51,36 @@ def _answer(project: Project) -> dict[str, Any]:
 async def init(request: Request[InitParams]) -> dict[str, Any]:
     """Begin a project, from nothing or with the rules and agents of another."""
     mission, params = request.mission, request.params
-    command = InitProject(params.project_name, params.base_id, _foreign_folders(request))
+    foreign = await _foreign_folders(mission)
+    command = InitProject(params.project_name, params.base_id, foreign)
     project = await mission.store.write(command, by=request.caller.name, key=request.key)
     await mission.ask(ORCHESTRATOR, EnsureProject(project.id))
     return _answer(project)
 
 
-def _foreign_folders(request: Request[Any]) -> tuple[str, ...]:
+async def _foreign_folders(mission: Mission) -> tuple[str, ...]:
     """Folders whose project is gone: their names are not given again."""
     # In this order: a project that is begun meanwhile has its row before its folder.
-    folders = request.mission.home.taken()
-    known = {project.id for project in request.mission.reads.projects()}
+    folders = mission.home.taken()
+    known = {project.id for project in await mission.reads.elsewhere(Reads.projects)}
     return tuple(name for name in folders if name not in known)
 
 
 @method("mission.project.list", NoParams, Access.READ)
 async def list_(request: Request[NoParams]) -> dict[str, Any]:
     """List all projects."""
-    return {"projects": [to_wire(project) for project in request.mission.reads.projects()]}
+    return await snapshot(
+        request.mission,
+        lambda reads: {"projects": [to_wire(project) for project in reads.projects()]},
+    )
 
 
 @method("mission.project.get", ProjectParams, Access.READ, agents=True)
 async def get(request: Request[ProjectParams]) -> dict[str, Any]:
     """Show one project."""
-    request.caller.require_project(request.params.project_id)
-    return _answer(request.mission.reads.project(request.params.project_id))
+    project_id = request.params.project_id
+    request.caller.require_project(project_id)
+    return await snapshot(request.mission, lambda reads: _answer(reads.project(project_id)))
 
 
 @method("mission.project.rename", RenameParams, Access.WRITE)

@@ -7,12 +7,13 @@ from typing import Any
 
 import attrs
 
-from ...actors import SLOTS, HowFull
-from ...storage import Invalid
+from ...actors import MAINTENANCE, SLOTS, HowFull, HowKept, Mission
+from ...storage import Invalid, Reads, Unavailable
 from ...supervisor import TreeNode
 from .._callers import Access
+from .._snapshot import snapshot
 from .._table import Request, method
-from .._wire import cursor, to_wire
+from .._wire import to_wire
 from .projects import NoParams
 
 MAX_EVENTS = 500
@@ -39,35 +40,50 @@ async def events(request: Request[EventParams]) -> dict[str, Any]:
         request.caller.require_project(reads.project(params.project_id).id)
     else:
         raise Invalid("give task_id or project_id", field="task_id")
+    return await snapshot(request.mission, lambda reads: _events(reads, params))
+
+
+def _events(reads: Reads, params: EventParams) -> dict[str, Any]:
     found = reads.events(task_id=params.task_id, project_id=params.project_id, limit=params.limit)
     return {"events": [to_wire(event) for event in found]}
 
 
 @method("mission.system.health", NoParams, Access.READ, agents=True)
 async def health(request: Request[NoParams]) -> dict[str, Any]:
-    """Tell whether pulses can be run, and why not."""
+    """Tell whether pulses can be run and changes kept, and why not."""
     away = request.mission.runner.away
+    storage = request.mission.store.condition
     return {
-        "ok": away is None,
+        "ok": away is None and storage.failure is None,
         "runner": request.mission.runner.name,
         "away": away,
+        "storage": {"ok": storage.failure is None, **attrs.asdict(storage)},
+        "backup": await _backup(request.mission),
         "version": version("openclaw-mission-control"),
     }
+
+
+async def _backup(mission: Mission) -> dict[str, Any]:
+    try:
+        upkeep = await mission.ask(MAINTENANCE, HowKept())
+    except Unavailable as away:
+        return {"ok": False, "failure": away.message, "last_at": None, "next_at": None}
+    return {"ok": upkeep.failure is None, **to_wire(upkeep)}
 
 
 @method("mission.system.status", NoParams, Access.READ)
 async def status(request: Request[NoParams]) -> dict[str, Any]:
     """Count what there is, and name the agents whose pulses run now."""
     mission = request.mission
-    agents = mission.reads.agents()
+    projects, agents = await mission.reads.elsewhere(Reads.head_count)
     return {
         "home": str(mission.home.path),
         "runner": mission.runner.name,
         "away": mission.runner.away,
-        "projects": len(mission.reads.projects()),
-        "agents": len(agents),
+        "projects": projects,
+        "agents": agents,
         "running": await mission.ask(SLOTS, HowFull()),
-        "cursor": cursor(mission.reads.epoch(), mission.reads.last_seq()),
+        "cursor": str(mission.reads.cursor()),
         "dead_letters": len(mission.system.dead_letters),
     }
 

@@ -7,14 +7,17 @@ from typing import Any
 import attrs
 
 from ...actors import why as sentence
-from ...storage import Invalid, Task, TaskStatus
+from ...storage import OPEN_COLUMNS, Invalid, Reads, Task, TaskFilter, TaskPlace, TaskStatus
 from ...storage.commands import AssignTask, CreateTask, DeleteTask, MoveTask, UpdateTask
+from ...storage.history import parse_moment
 from .._callers import Access
 from .._params import Time
+from .._past import PastPage
+from .._snapshot import snapshot
 from .._table import Request, method
-from .._wire import cursor, task_to_wire
+from .._wire import parse_place, place, task_to_wire, to_wire
 
-MAX_LISTED = 500
+MAX_LISTED = 1_000
 
 
 @attrs.frozen
@@ -48,9 +51,20 @@ class ListParams:
     assignee_id: str | None = None
     label: str | None = None
     text: str | None = None
+    open_only: bool = False
+    """Without the columns of what is over, done and archived."""
     limit: int = 100
     after: str | None = None
     """The `next` of the page before."""
+    at: str | None = None
+    """A time, a span back from now such as `-2h`, or a cursor: the list as it was then."""
+
+    def filter(self) -> TaskFilter:
+        """Return what is asked of the database."""
+        statuses = tuple(TaskStatus) if self.status is None else (self.status,)
+        if self.open_only:
+            statuses = tuple(status for status in statuses if status in OPEN_COLUMNS)
+        return TaskFilter(self.project_id, statuses, self.assignee_id, self.label, self.text)
 
 
 @attrs.frozen
@@ -131,35 +145,31 @@ async def get(request: Request[TaskParams]) -> dict[str, Any]:
 @method("mission.task.list", ListParams, Access.READ, agents=True)
 async def list_(request: Request[ListParams]) -> dict[str, Any]:
     """List a project's tasks, column by column, by priority and age."""
-    mission, params = request.mission, request.params
+    params = request.params
     request.caller.require_project(params.project_id)
     if not 1 <= params.limit <= MAX_LISTED:
         raise Invalid(f"limit must be 1 to {MAX_LISTED}, not {params.limit}", field="limit")
-    mission.reads.project(params.project_id)
-    seq, tasks = await mission.reads.elsewhere(
-        lambda reads: (reads.last_seq(), reads.board(params.project_id))
-    )
-    found = [task for task in tasks if _matches(task, params)]
-    ids = [task.id for task in found]
-    if params.after is not None and params.after not in ids:
-        raise Invalid("after is no longer on this list: begin again", field="after")
-    start = 0 if params.after is None else ids.index(params.after) + 1
-    page = found[start : start + params.limit]
+    after = parse_place(params.after) if params.after is not None else None
+    mission = request.mission
+    if params.at is None:
+        return await snapshot(mission, lambda reads: _page(reads, params, after))
+    moment = parse_moment(params.at, now_us=mission.clock.now_us(), field="at")
+    past = PastPage(params.filter(), moment, after, params.limit)
+    return await mission.reads.at_leisure(lambda reads: past.read(reads, mission.home.changes))
+
+
+def _page(reads: Reads, params: ListParams, after: TaskPlace | None) -> dict[str, Any]:
+    reads.project(params.project_id)
+    # One more than is wanted tells whether there is a next page.
+    found = reads.tasks(params.filter(), after=after, limit=params.limit + 1)
+    page = found[: params.limit]
+    depends_on = reads.depend_on([task.id for task in page])
     return {
-        "tasks": [task_to_wire(mission, task) for task in page],
-        "next": page[-1].id if start + len(page) < len(found) else None,
-        "cursor": cursor(mission.reads.epoch(), seq),
+        "tasks": [
+            to_wire(task) | {"depends_on": list(depends_on.get(task.id, ()))} for task in page
+        ],
+        "next": place(page[-1]) if len(found) > len(page) else None,
     }
-
-
-def _matches(task: Task, params: ListParams) -> bool:
-    text = (params.text or "").lower()
-    return (
-        (params.status is None or task.status is params.status)
-        and (params.assignee_id is None or task.assignee == params.assignee_id)
-        and (params.label is None or params.label in task.labels)
-        and (text in task.title.lower() or text in task.description.lower())
-    )
 
 
 @method("mission.task.move", MoveParams, Access.WRITE, agents=True)
@@ -171,7 +181,6 @@ async def move(request: Request[MoveParams]) -> dict[str, Any]:
         params.new_status,
         params.expected_version,
         request.agent_id,
-        request.pulse_id,
     )
     task = _task(request, params.task_id)
     return _answer(request, await request.commit(task.project_id, command))

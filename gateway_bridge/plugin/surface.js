@@ -14,6 +14,10 @@ export const METHODS = [
     "scope": "operator.read"
   },
   {
+    "name": "mission.agent.import",
+    "scope": "operator.admin"
+  },
+  {
     "name": "mission.agent.kill",
     "scope": "operator.write"
   },
@@ -108,6 +112,34 @@ export const METHODS = [
   {
     "name": "mission.project.restore",
     "scope": "operator.write"
+  },
+  {
+    "name": "mission.session.create",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.session.destroy",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.session.inject",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.session.list",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.session.logs",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.session.restart",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.session.status",
+    "scope": "operator.read"
   },
   {
     "name": "mission.system.health",
@@ -214,6 +246,29 @@ export const TOOLS = [
     "sideEffecting": true
   },
   {
+    "name": "mission_message",
+    "description": "Send a message to another agent of your project, which is woken to read it.",
+    "parameters": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "to": {
+          "type": "string",
+          "description": "The agent's name, such as okoye or okoye:my-project."
+        },
+        "text": {
+          "type": "string",
+          "description": "What you have to say."
+        }
+      },
+      "required": [
+        "to",
+        "text"
+      ]
+    },
+    "sideEffecting": true
+  },
+  {
     "name": "mission_task",
     "description": "List, read, create or move tasks of your project's board.",
     "parameters": {
@@ -253,10 +308,16 @@ export const TOOLS = [
         "text": {
           "type": "string"
         },
+        "open_only": {
+          "type": "boolean"
+        },
         "limit": {
           "type": "integer"
         },
         "after": {
+          "type": "string"
+        },
+        "at": {
           "type": "string"
         },
         "task_id": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,9 +70,14 @@ def list_(shared: Shared, project_id: str | None) -> None:
 @click.argument("text")
 @pass_shared
 def message(shared: Shared, instance_id: str, text: str) -> None:
-    """Leave a note for an agent."""
+    """Leave a note for an agent, which is woken to read it."""
     answer = shared.sidecar.call("mission.agent.message", instance_id=instance_id, text=text)
-    shared.show(answer, lambda value: click.echo(value["message_id"]))
+    shared.show(answer, lambda value: click.echo(_delivery(value)))
+
+
+def _delivery(sent: dict[str, Any]) -> str:
+    queued = f" queued: {sent['why']}" if sent["why"] else ""
+    return f"{sent['message_id']}{queued}"
 
 
 def _simple(name: str, method: str, doc: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import click
 
 from ..storage import Invalid
@@ -51,17 +52,33 @@ def events(
 ) -> None:
     """Show the thoughts of a project or a task."""
     params = {"project_id": project_id, "task_id": task_id, "limit": limit}
-    found = shared.sidecar.call("mission.event.list", **params)
-    shared.show(found, lambda value: _show.rows(value["events"], EVENT_COLUMNS))
+    stream = _Stream(shared, task_id)
     if follow:
-        shared.sidecar.follow(_tell, project_id=project_id)
+        shared.sidecar.follow("mission.event.list", show=stream.show, tell=stream.tell, **params)
+    else:
+        stream.show(shared.sidecar.call("mission.event.list", **params))
 
 
-def _tell(event: dict[str, Any]) -> None:
-    params = event["params"]
-    if event["method"] == "mission.thought_logged":
-        record = params["record"]
-        click.echo(f"{params['at']}  {record['agent_id'] or ''}  {record['thought']}")
+@attrs.frozen
+class _Stream:
+    """Thoughts: those that a list has, and then those that are told of; none twice."""
+
+    _shared: Shared
+    _task_id: str | None
+    _listed: set[str] = attrs.field(factory=set, init=False)
+
+    def show(self, found: dict[str, Any]) -> None:
+        self._listed.update(event["id"] for event in found["events"])
+        self._shared.show(found, lambda value: _show.rows(value["events"], EVENT_COLUMNS))
+
+    def tell(self, event: dict[str, Any]) -> None:
+        if event["method"] != "mission.thought_logged":
+            return
+        record = event["params"]["record"]
+        wanted = self._task_id in (None, record["task_id"])
+        if wanted and record["id"] not in self._listed:
+            at = event["params"]["at"]
+            click.echo(f"{at}  {record['agent_id'] or ''}  {record['thought']}")
 
 
 @main.command()

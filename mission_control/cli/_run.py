@@ -53,9 +53,7 @@ def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _serve(
-    home: Path, config: Config, release: Callable[[], None], until_eof: bool
-) -> None:
+async def _serve(home: Path, config: Config, release: Callable[[], None], until_eof: bool) -> None:
     # Imported here: the other commands need no server.
     from ..app import open_mission_control  # noqa: PLC0415
 

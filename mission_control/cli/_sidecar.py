@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import trio
 
-from ..gateway_bridge import Client, connect
+from ..gateway_bridge import connect
 from ..storage import Unauthenticated, Unavailable
 
 DEFAULT_URL = "http://127.0.0.1:18700"
@@ -43,30 +44,41 @@ class Sidecar:
 
     def call(self, method: str, **params: object) -> Any:
         """Call one method; parameters that are None are left out."""
-        given = {name: value for name, value in params.items() if value is not None}
 
         async def once() -> Any:
             async with connect(self.rpc_url, self.token) as client:
-                return await client.call(method, **given)
+                return await client.call(method, **_given(params))
 
         return trio.run(once)
 
-    def follow(self, tell: Any, **params: object) -> None:
-        """Subscribe, and hand every event to *tell* until interrupted."""
+    def follow(
+        self,
+        method: str,
+        *,
+        show: Callable[[Any], object],
+        tell: Callable[[dict[str, Any]], object],
+        **params: object,
+    ) -> None:
+        """Show what *method* lists, and tell of what happens from then on until interrupted.
+
+        What happens while the list is made may be in it and be told of as well.
+        """
 
         async def listen() -> None:
             async with connect(self.rpc_url, self.token) as client:
-                await _listen(client, tell, params)
+                # In this order: or what happened between the two would be lost.
+                await client.call("mission.subscribe", **_given(params, "project_id"))
+                show(await client.call(method, **_given(params)))
+                async for event in client.events:
+                    tell(event)
+                raise Unavailable("the sidecar ended the connection: begin again when it runs")
 
         trio.run(listen)
 
 
-async def _listen(client: Client, tell: Any, params: dict[str, object]) -> None:
-    given = {name: value for name, value in params.items() if value is not None}
-    await client.call("mission.subscribe", **given)
-    async for event in client.events:
-        tell(event)
-    raise Unavailable("the sidecar ended the connection: begin again when it runs")
+def _given(params: Mapping[str, object], *only: str) -> dict[str, object]:
+    names = only or tuple(params)
+    return {name: params[name] for name in names if params.get(name) is not None}
 
 
 def _announced(home: Path) -> str:

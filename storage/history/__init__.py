@@ -9,13 +9,15 @@ from ._apply import apply_change
 from ._archive import SEGMENT_CHANGES, archive_log
 from ._cursor import Cursor
 from ._log import LogGap, changes_after, read_log, segments, seq_at
-from ._marks import epoch_of, erasing, last_seq, retention_seq
+from ._marks import BEGAN, LINEAGE, epoch_of, erasing, last_seq, older_ends, retention_seq
 from ._moment import Moment, parse_moment
 from ._past import PastBoard, board_at
 from ._segment import LogDamaged, Segment, read_segment
 from ._state import State, fold
 
 __all__ = [
+    "BEGAN",
+    "LINEAGE",
     "SEGMENT_CHANGES",
     "Cursor",
     "LogDamaged",
@@ -32,6 +34,7 @@ __all__ = [
     "erasing",
     "fold",
     "last_seq",
+    "older_ends",
     "parse_moment",
     "read_log",
     "read_segment",

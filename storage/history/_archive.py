@@ -21,12 +21,16 @@ from ._segment import Segment, verify_segment, write_segment
 SEGMENT_CHANGES = 50_000
 """Of one file at most."""
 
+NEVER_US = 1 << 62
+"""After any time that a record may have."""
 
-def archive_log(
+
+def archive_log(  # noqa: PLR0913 - four of them by name
     database: Path,
     archive: Path,
     *,
     before_us: int,
+    now_us: int = NEVER_US,
     up_to: int,
     most: int = SEGMENT_CHANGES,
 ) -> Segment | None:
@@ -38,6 +42,8 @@ def archive_log(
         database: read through a connection of its own.
         archive: the folder of the segments.
         before_us: only changes made before this time, and only up to the first later one.
+        now_us: a change that says a later time tells of a clock that was wrong; it is as old as
+            the one that follows it.
         up_to: only changes up to this number: what everybody has been told.
         most: changes of one segment.
 
@@ -56,14 +62,12 @@ def archive_log(
             return known[-1]
         first = retention_seq(connection) + 1
         _sweep(archive / epoch_of(connection), first)
-        return _copy(connection, archive, first, before_us, min(up_to, first + most - 1))
+        # The newest change stays: its number is the end of the log.
+        end = min(up_to, first + most - 1, last_seq(connection) - 1)
+        return _copy(connection, archive, first, _last_old(connection, end, before_us, now_us))
 
 
-def _copy(
-    connection: sqlite3.Connection, archive: Path, first: int, before_us: int, up_to: int
-) -> Segment | None:
-    # The newest change stays: its number is the end of the log.
-    last = _last_old(connection, first, before_us, min(up_to, last_seq(connection) - 1))
+def _copy(connection: sqlite3.Connection, archive: Path, first: int, last: int) -> Segment | None:
     if last < first:
         return None
     file = f"{epoch_of(connection)}/{first:012}-{last:012}.jsonl.gz"
@@ -73,13 +77,18 @@ def _copy(
     return segment
 
 
-def _last_old(connection: sqlite3.Connection, first: int, before_us: int, end: int) -> int:
-    """Return the number before the first change that was made too late."""
-    row = connection.execute(
-        "SELECT seq FROM changes WHERE seq BETWEEN ? AND ? AND at >= ? ORDER BY seq LIMIT 1",
-        [first, end, before_us],
+def _last_old(connection: sqlite3.Connection, end: int, before_us: int, now_us: int) -> int:
+    """Return the number of the last old change before the first young one; 0 for none."""
+    young = connection.execute(
+        # Not by the index of times, which has all the young ones, in another order.
+        "SELECT seq FROM changes WHERE seq <= ? AND +at BETWEEN ? AND ? ORDER BY seq LIMIT 1",
+        [end, before_us, now_us],
     ).fetchone()
-    return end if row is None else int(row[0]) - 1
+    (last,) = connection.execute(
+        "SELECT coalesce(max(seq), 0) FROM changes WHERE seq <= ? AND at < ?",
+        [end if young is None else young[0] - 1, before_us],
+    ).fetchone()
+    return int(last)
 
 
 def _sweep(folder: Path, first: int) -> None:

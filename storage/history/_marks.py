@@ -1,12 +1,17 @@
-"""What `meta` says of the log: its epoch, how far it was trimmed, and what is being erased."""
+"""What `meta` says of the log: its epochs, how far it was trimmed, and what is being erased."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ._cursor import Cursor
+
 EPOCH = "epoch"
+BEGAN = "epoch_began_at"
+LINEAGE = "lineage"
 RETENTION = "retention_seq"
 ERASING = "erasing"
 
@@ -15,6 +20,18 @@ def epoch_of(connection: sqlite3.Connection) -> str:
     """Return the name of this history; made when the database is, and anew by a restore."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", [EPOCH]).fetchone()
     return str(row[0]) if row else ""
+
+
+def epoch_began_at(connection: sqlite3.Connection) -> int:
+    """Return when a backup was restored last; 0 where none was."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", [BEGAN]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def older_ends(connection: sqlite3.Connection) -> list[Cursor]:
+    """Return the last change of each older epoch that is part of this history, oldest first."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", [LINEAGE]).fetchone()
+    return [Cursor(epoch, seq) for epoch, seq in json.loads(row[0] if row else "[]")]
 
 
 def retention_seq(connection: sqlite3.Connection) -> int:

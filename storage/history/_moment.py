@@ -34,7 +34,7 @@ def parse_moment(text: str, *, now_us: int, field: str) -> Moment:
     at_us = _time(text, field)
     if at_us > now_us:
         raise Invalid(f"{field} must not be in the future, as {text} is", field=field)
-    return at_us
+    return max(0, at_us)
 
 
 def _time(text: str, field: str) -> int:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import attrs
 
 from .._errors import Conflict, Invalid, NotFound
-from .._records import Change, Project, Task
+from .._records import Project, Task
 from .._table import DEPENDENCIES, PROJECTS, TASKS
 from ._cursor import Cursor
 from ._log import covered, seq_at
-from ._marks import epoch_of, last_seq, retention_seq
+from ._lookback import BOARD, take_back
+from ._marks import epoch_began_at, epoch_of, last_seq, older_ends, retention_seq
 from ._moment import UNIX, Moment
 from ._segment import lines_about, read_segment
 from ._state import State, fold
-
-_ENTITIES = frozenset({"projects", "tasks", "task_dependencies"})
-
-# The list is written out, not bound: only then is the partial index used.
-_TOUCHED = (
-    "SELECT seq, project_id, kind, entity, entity_id, actor, at, after FROM changes"
-    " WHERE project_id = ? AND seq > ? AND seq <= ?"
-    " AND entity IN ('projects', 'tasks', 'task_dependencies') ORDER BY seq"
-)
 
 
 @attrs.frozen
@@ -46,17 +37,18 @@ def board_at(
 ) -> PastBoard:
     """Rebuild the board of a project as it was at *moment*.
 
-    Reads the changes of that board alone from the table, and those segments of the *archive* that
-    are older than *moment* as a whole.  Blocking: for a worker thread, in one read transaction.
+    Where the table tells of *moment*, it goes back from the present board; else it reads those
+    segments of the *archive* that are older.  Blocking: for a worker thread, in one read
+    transaction.
 
     Raises:
         NotFound: the project did not exist then.
-        Conflict: the cursor is of another history.
+        Conflict: the moment is of a history that was given up for a backup.
         Invalid: the cursor is after the end of the log.
         LogGap, LogDamaged: the log no longer tells.
     """
     place = _place(connection, archive, moment)
-    state = fold(_touched(connection, archive, project_id, place.seq))
+    state = _state(connection, archive, project_id, place.seq)
     project = state.get(PROJECTS, project_id)
     if project is None:
         raise NotFound(
@@ -71,33 +63,51 @@ def board_at(
 def _place(connection: sqlite3.Connection, archive: Path, moment: Moment) -> Cursor:
     epoch = epoch_of(connection)
     match moment:
+        case int():
+            place = Cursor(epoch, seq_at(connection, archive, moment))
+            _refuse_given_up(connection, moment, place)
+            return place
+        case Cursor(other, seq) if any(
+            end.epoch == other and seq <= end.seq for end in older_ends(connection)
+        ):
+            return Cursor(epoch, seq)
         case Cursor(other, _) if other != epoch:
             raise Conflict(
                 f"the cursor {moment} is of another history than this one ({epoch}): a backup was"
-                " restored since; name a time instead",
+                " restored since; name a time before that one was made, or one after the restore",
                 field="at",
             )
         case Cursor(_, seq) if seq > (end := last_seq(connection)):
             raise Invalid(f"the cursor {moment} is after the end of the log, {end}", field="at")
         case Cursor():
             return moment
-        case int():
-            return Cursor(epoch, seq_at(connection, archive, moment))
 
 
-def _touched(
-    connection: sqlite3.Connection, archive: Path, project_id: str, until: int
-) -> Iterator[Change]:
-    """Yield the changes of one board up to number *until*, in order."""
-    place, wanted = 0, lines_about(project_id, _ENTITIES)
-    for segment in covered(connection, min(until, retention_seq(connection))):
-        mine = read_segment(archive, segment, wanted=wanted)
-        for change in mine:
-            if change.seq <= until:
-                yield change
-        place = segment.last
-    for row in connection.execute(_TOUCHED, [project_id, place, until]):
-        yield Change(*row)
+def _refuse_given_up(connection: sqlite3.Connection, time_us: int, place: Cursor) -> None:
+    """Refuse a time of which the log has nothing, because a restore gave up what happened then."""
+    began_at, ends = epoch_began_at(connection), older_ends(connection)
+    if not ends or place.seq != ends[-1].seq or time_us >= began_at:
+        return
+    row = connection.execute("SELECT at FROM changes WHERE seq = ?", [place.seq]).fetchone()
+    if row is None or row[0] < time_us:
+        raise Conflict(
+            f"what happened until {_iso(time_us)} was given up when a backup was restored at"
+            f" {_iso(began_at)}: the last change before it that was kept is {place}; name that"
+            " cursor to see the board after it",
+            field="at",
+        )
+
+
+def _state(connection: sqlite3.Connection, archive: Path, project_id: str, until: int) -> State:
+    if until >= retention_seq(connection):
+        return take_back(connection, archive, project_id, until)
+    mine = lines_about(project_id, [table.name for table in BOARD])
+    return fold(
+        change
+        for segment in covered(connection, until)
+        for change in read_segment(archive, segment, wanted=mine)
+        if change.seq <= until
+    )
 
 
 def _bonds(state: State) -> dict[str, tuple[str, ...]]:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import attrs
+
 from .._records import Agent, AgentStatus, ProjectState, Pulse
 from .._table import MESSAGES, PROJECTS, PULSES, TASKS
 from ..commands.pulses import FAR_FUTURE, HALTED, OPEN_TASK, READY_TASK, WAKING, longest_wait
 from ._ask import Questions
+
+
+@attrs.frozen
+class Result:
+    """What came of an attempt, for those who read many: of its record what fits on a line."""
+
+    agent_id: str
+    task_title: str | None
+    kind: str
+    attempt: int
+    outcome: str
+    detail: str
+    started_at: int
+    ended_at: int
 
 
 class PulseQuestions(Questions):
@@ -61,15 +77,19 @@ class PulseQuestions(Questions):
         )
         return None if found is None else int(found)
 
-    def pulses_between(self, project_id: str, start: int, end: int) -> list[Pulse]:
-        """Return a project's attempts that started in [*start*, *end*), oldest first."""
-        return PULSES.all(
-            self._open,
-            "WHERE project_id = ? AND started_at >= ? AND started_at < ? ORDER BY started_at, id",
-            project_id,
-            start,
-            end,
+    def results_between(self, project_id: str, start: int, end: int, limit: int) -> list[Result]:
+        """Return how a project's last *limit* attempts that started in [*start*, *end*) ended.
+
+        Oldest first, without those that still run.
+        """
+        rows = self._open.execute(
+            "SELECT p.agent_id, t.title, p.kind, p.attempt, p.outcome, p.detail, p.started_at,"
+            " p.ended_at FROM pulses p LEFT JOIN tasks t ON t.id = p.task_id"
+            " WHERE p.project_id = ? AND p.started_at >= ? AND p.started_at < ?"
+            " AND p.state = 'ended' ORDER BY p.started_at DESC, p.id DESC LIMIT ?",
+            [project_id, start, end, limit],
         )
+        return [Result(*row) for row in rows][::-1]
 
     def has_work(self, agent: Agent, now_us: int) -> bool:
         """Whether a pulse of *agent* would find something to do."""

@@ -35,6 +35,7 @@ class Reads(LogQuestions, ProjectQuestions, TaskQuestions, PulseQuestions, WordQ
         super().__init__(path, connection)
         self._pool = Pool(path)
         self._threads = trio.CapacityLimiter(SIZE)
+        self._filing = trio.CapacityLimiter(SIZE)
         self._leisure = trio.CapacityLimiter(1)
 
     def close(self) -> None:
@@ -54,6 +55,14 @@ class Reads(LogQuestions, ProjectQuestions, TaskQuestions, PulseQuestions, WordQ
             Unavailable: the database is not there yet, or cannot be read.
         """
         return await trio.to_thread.run_sync(self._ask, question, limiter=self._threads)
+
+    async def into_files(self, question: Callable[[Reads], T]) -> T:
+        """As :meth:`elsewhere`, for what writes files meanwhile: only others of its kind wait.
+
+        Raises:
+            Unavailable: the database is not there yet, or cannot be read.
+        """
+        return await trio.to_thread.run_sync(self._ask, question, limiter=self._filing)
 
     async def at_leisure(self, question: Callable[[Reads], T]) -> T:
         """As :meth:`elsewhere`, for what may take seconds: one at a time, in nobody's way.

@@ -62,14 +62,20 @@ class WordQuestions(Questions):
         """Return the messages that *pulse* is the first to be shown, oldest first."""
         return MESSAGES.all(self._open, SHOWN, pulse.agent_id, pulse.id)
 
-    def chronicle(self, project_id: str) -> list[ChronicleEntry]:
-        """Return a project's story, oldest first."""
-        return CHRONICLE.all(self._open, "WHERE project_id = ? ORDER BY pk", project_id)
+    def chronicle(self, project_id: str, limit: int = MAX_PAGE) -> list[ChronicleEntry]:
+        """Return the newest entries of a project's story, oldest first."""
+        found = CHRONICLE.all(
+            self._open, "WHERE project_id = ? ORDER BY pk DESC LIMIT ?", project_id, limit
+        )
+        return found[::-1]
 
     def newest_memory(self, agent_id: str) -> Memory | None:
         """Return what an agent learned last."""
         return MEMORIES.first(self._open, "WHERE agent_id = ? ORDER BY pk DESC", agent_id)
 
-    def memories(self, agent_id: str) -> list[Memory]:
-        """Return what an agent learned, oldest first."""
-        return MEMORIES.all(self._open, "WHERE agent_id = ? ORDER BY pk", agent_id)
+    def memories(self, agent_id: str, limit: int = MAX_PAGE) -> list[Memory]:
+        """Return the newest of what an agent learned, oldest first."""
+        found = MEMORIES.all(
+            self._open, "WHERE agent_id = ? ORDER BY pk DESC LIMIT ?", agent_id, limit
+        )
+        return found[::-1]

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-from .._connection import open_reader
+from .._connection import usable
 from ..history import retention_seq
 from ._fit import applied_steps, refuse_misfit
 from ._migration import Migration, SchemaMismatch, known_migrations
+from ._reading import cannot_look, open_anywhere
 from ._replay import unlike_the_log
 from ._schema import plain, schema_of
 from ._steps import migrate
@@ -33,17 +34,23 @@ def check_database(
         path: of the database.
         archive: where the older parts of its log are kept.
         steps: all steps; those that this program knows by default.
+
+    Raises:
+        DatabaseUnusable: nobody can look: what a reader needs beside it is not to be had.
     """
     known = known_migrations() if steps is None else list(steps)
     try:
         refuse_misfit(path, known)
-        with closing(open_reader(path)) as connection:
+        with closing(open_anywhere(path)) as connection:
             # One state of the database for all questions.
             connection.execute("BEGIN")
             return list(_all_findings(connection, archive, known))
     except SchemaMismatch as mismatch:
         return [f"schema: {mismatch.message}"]
     except sqlite3.DatabaseError as error:
+        with usable(path):
+            if cannot_look(error):
+                raise
         return [f"cannot be read: {error}"]
 
 

@@ -53,13 +53,14 @@ def create_migration(name: str, folder: Path | None = None) -> Path:
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}: name that of the migrations with --folder")
     numbers = _taken(name, folder)
-    path = folder / f"m{max(numbers, default=0) + 1:04}_{name}.py"
-    if len(name) > MAX_NAME or FILE_NAME.fullmatch(path.stem) is None:
+    stem = f"m{max(numbers, default=0) + 1:04}_{name}"
+    if len(name) > MAX_NAME or FILE_NAME.fullmatch(stem) is None:
         raise Invalid(
             f"{name!r} is no name for a migration: use up to {MAX_NAME} small letters, digits and"
             " underscores, a letter first, as add_estimates",
             field="name",
         )
+    path = folder / f"{stem}.py"
     title = name.replace("_", " ").capitalize()
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
         file.write(_TEMPLATE.format(title=title))

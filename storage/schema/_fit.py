@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._connection import open_aside, open_writer
@@ -19,16 +19,31 @@ def applied_steps(connection: sqlite3.Connection, steps: Sequence[Migration]) ->
         SchemaMismatch: it has others, or others in their place; the file is another program's.
     """
     refuse_gaps(steps)
-    ledger = read_ledger(connection)
+    with _one_state(connection):
+        ledger = read_ledger(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
     for at, entry in enumerate(ledger):
         _compare(entry, steps[at] if at < len(steps) else None, steps)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != len(ledger):
         raise SchemaMismatch(
             f"the database says that it is at migration {version}, and records {len(ledger)}:"
             " another tool changed it; restore a backup"
         )
     return len(ledger)
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """See one state of the database, though another process may migrate it now."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _compare(entry: Applied, step: Migration | None, steps: Sequence[Migration]) -> None:

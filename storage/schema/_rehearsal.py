@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
-from .._connection import open_reader, open_writer
+from .._connection import open_writer
 from ._fit import applied_steps, refuse_misfit
 from ._migration import Migration, known_migrations
+from ._reading import open_anywhere
 from ._schema import difference, same_shape, schema_of
 from ._steps import NoWayBack, migrate, rollback
 
@@ -101,6 +102,6 @@ def _copy(path: Path) -> Iterator[sqlite3.Connection]:
     ):
         copy.execute("PRAGMA synchronous=OFF")
         if path.exists():
-            with closing(open_reader(path)) as source:
+            with closing(open_anywhere(path)) as source:
                 source.backup(copy)
         yield copy

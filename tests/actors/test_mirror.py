@@ -23,9 +23,7 @@ from mission_control.storage import (
     Message,
     Project,
     ProjectState,
-    Pulse,
-    PulseKind,
-    PulseState,
+    Result,
     Task,
     TaskStatus,
 )
@@ -50,24 +48,13 @@ TASK = Task(
     created_at=AT,
     updated_at=AT,
 )
-PULSE = Pulse(
-    id="p1",
-    project_id="p",
+RESULT = Result(
     agent_id="shuri:p",
-    task_id="t1",
-    kind=PulseKind.WORK,
+    task_title="Write\nit",
+    kind="work",
     attempt=2,
-    state=PulseState.ENDED,
-    runner="process",
     outcome="failed",
     detail="exit code 1:\nno output",
-    output="",
-    process_group=None,
-    process_started=None,
-    run_id=None,
-    boot_id=None,
-    tokens=None,
-    cost_usd=None,
     started_at=AT,
     ended_at=AT + 2_500_000,
 )
@@ -126,11 +113,8 @@ def test_the_chronicle_tells_what_was_done_and_left_undone() -> None:
 
 
 def test_each_attempt_that_ended_is_one_line_of_its_day() -> None:
-    running = attrs.evolve(PULSE, state=PulseState.RUNNING, outcome=None, ended_at=None)
-    distil = attrs.evolve(
-        PULSE, task_id=None, kind=PulseKind.DISTILL, outcome="succeeded", detail=""
-    )
-    assert daily([PULSE, running, distil], {"t1": "Write\nit"}) == (
+    distil = attrs.evolve(RESULT, kind="distill", outcome="succeeded", detail="")
+    assert daily([RESULT, distil]) == (
         "- 00:00:00 shuri:p: Write it · attempt 2 · failed in 2.5 s · exit code 1: no output\n"
         "- 00:00:00 shuri:p: distill · attempt 2 · succeeded in 2.5 s\n"
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 import trio
+import trio.testing
 
 from mission_control import MissionControl
 from mission_control.actors._mirror_keeper import (
@@ -15,7 +17,7 @@ from mission_control.actors._mirror_keeper import (
 )
 from mission_control.actors._roster import Reconcile, roster_name
 from mission_control.actors._seal import seal_of
-from rig import Open, crew, until
+from rig import PATIENCE_S, Open, crew, until
 from system_doors import idle
 
 BURST = 1_000
@@ -49,6 +51,20 @@ async def test_a_burst_of_changes_makes_few_renderings_and_each_answer_finds_its
                 nursery.start_soon(create, mc)
         assert len(mc.mission.reads.open_tasks("p")) == BURST
     assert len(seen) < BURST / 4
+
+
+async def test_files_are_written_while_others_ask_much(open_home: Open) -> None:
+    end = threading.Event()
+    async with open_home(idle()) as mc:
+        await crew(mc)
+        with trio.fail_after(PATIENCE_S):
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(mc.mission.reads.elsewhere, lambda _: end.wait(PATIENCE_S))
+                await trio.testing.wait_all_tasks_blocked()
+                answer = await mc.call("mission.task.create", project_id="p", title="x")
+                assert answer["task_id"] in mc.mission.home.scope("p").kanban.read_text()
+                end.set()
 
 
 async def test_the_tick_notices_what_others_changed_and_the_project_is_told(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mirror_folder import AGENT, Folder, open_folder
-from mission_control.actors import Home
+from mission_control.actors import Home, _mirrors
 from mission_control.actors._mirror_files import MAX_BYTES
-from mission_control.actors._mirrors import NEWEST_CLOSED
+from mission_control.actors._mirrors import NEWEST_CLOSED, NEWEST_ENTRIES
 from mission_control.actors._seal import seal, seal_of, unsealed
 from mission_control.storage import TaskStatus
 from mission_control.storage import commands as c
@@ -121,6 +121,33 @@ def test_the_board_shows_every_open_card_and_the_newest_of_those_that_are_over(
     assert "card 052" in text
     assert "card 002" not in text
     assert "Archived" not in text
+
+
+def test_of_what_grows_for_ever_the_files_show_the_newest_and_say_so(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mirrors, "NEWEST_RESULTS", 4)
+    said = [f"number {n}" for n in range(NEWEST_ENTRIES)]
+    for text in said:
+        folder.bench.do(c.UpdateChronicle("p", text))
+        folder.bench.do(c.DistillMemory(AGENT, text))
+    for _ in range(4):
+        folder.bench.end(folder.bench.begin(AGENT, triggered=True))
+    grown = ("CHRONICLE.md", "agents/shuri/learned.md", "daily/2026-01-01.md")
+    folder.follow()
+    assert ["in the database only" in folder.read(name) for name in grown] == [True, False, False]
+    folder.bench.do(c.DistillMemory(AGENT, "the last"))
+    folder.bench.end(folder.bench.begin(AGENT, triggered=True))
+    folder.follow()
+    for name in grown:
+        assert "in the database only" in folder.read(name)
+    learned = folder.read("agents/shuri/learned.md")
+    assert learned.count("\n## ") == NEWEST_ENTRIES
+    assert learned.endswith("the last\n")
+    assert "number 0\n" not in learned
+    assert folder.read("CHRONICLE.md").count("\n## ") == NEWEST_ENTRIES
+    assert folder.read("daily/2026-01-01.md").count("attempt") == 4
+    assert folder.start_again() == []
 
 
 def test_files_of_another_history_are_replaced_even_if_they_say_the_same(folder: Folder) -> None:

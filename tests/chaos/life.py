@@ -21,7 +21,7 @@ from mission_control import Config, MissionControl
 from mission_control.actors import Home, _mirror_files
 from mission_control.actors._mirrors import Mirrors
 from mission_control.config import ListenSettings
-from mission_control.storage import Reads, Writer, _group, _writer
+from mission_control.storage import Reads, Writer, _group, _transaction, _writer
 from rig import FAST
 from system_doors import idle
 
@@ -106,12 +106,12 @@ def answer_before_the_commit(order: Order) -> None:
     def settle(writer: Writer, items: Sequence[_group.Item]) -> None:
         connection = writer._connection
         connection.execute("BEGIN IMMEDIATE")
-        log: list[_group.LogRow] = []
+        log: list[_transaction.LogRow] = []
         for item in items:
             _group._apply(connection, item, log)
             writer._token.run_sync_soon(attrs.evolve(item).settle)
             item.reply = _Nobody()
-        _group.write_log(connection, log)
+        _transaction.write_log(connection, log)
         _slow_disk()
         connection.execute("COMMIT")
 
@@ -123,10 +123,10 @@ def render_before_the_commit(order: Order) -> None:
 
     def commit_group(connection: sqlite3.Connection, items: Sequence[_group.Item]) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        log: list[_group.LogRow] = []
+        log: list[_transaction.LogRow] = []
         for item in items:
             _group._apply(connection, item, log)
-        _group.write_log(connection, log)
+        _transaction.write_log(connection, log)
         reads = Reads(Path(order.home), connection)
         if reads.projects():
             Mirrors(scope, PROJECT).render_all(reads)

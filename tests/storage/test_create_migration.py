@@ -55,7 +55,21 @@ def _loaded(path: Path) -> ModuleType:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Big", "1st", "_a", "a-b", "a b", "a.py", "../a", "ä", "a\n", "a/b", "a" * 51],
+    [
+        "",
+        "Big",
+        "1st",
+        "_a",
+        "a-b",
+        "a b",
+        "a.py",
+        "../a",
+        "ä",
+        "a\n",
+        "a/b",
+        "x/../m0099_y",
+        "a" * 51,
+    ],
 )
 def test_a_name_that_will_not_do_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Invalid, match="is no name for a migration") as refused:

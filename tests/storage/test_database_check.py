@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mission_control.storage import (
+    DatabaseUnusable,
     Migration,
     MissionError,
     SchemaMismatch,
@@ -22,8 +23,13 @@ from mission_control.storage import (
     open_writer,
 )
 from mission_control.storage import commands as c
-from mission_control.storage.history import archive_log
-from mission_control.storage.schema import check_database, rollback, schema_status
+from mission_control.storage.history import archive_log, read_log
+from mission_control.storage.schema import (
+    check_database,
+    rehearse_rollback,
+    rollback,
+    schema_status,
+)
 from random_history import ALL_STEPS, command_of, furnish
 from schema_steps import STEPS
 from storage_bench import Bench, open_bench
@@ -136,6 +142,47 @@ def test_a_log_that_was_archived_is_read_from_its_archive(bench: Bench) -> None:
     (finding,) = _check(bench.path)
     assert finding.startswith("log: ")
     assert segment.file in finding
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A database that nobody uses, in a folder in which nothing may be made."""
+    path = tmp_path / "medium" / "a.db"
+    path.parent.mkdir()
+    with open_bench(path) as opened:
+        furnish(opened)
+    path.parent.chmod(0o555)
+    yield path
+    path.parent.chmod(0o755)
+
+
+def test_a_database_is_looked_at_where_nothing_may_be_written(closed: Path) -> None:
+    assert _check(closed) == []
+    assert rehearse_rollback(closed).steps == [KNOWN[-1].name]
+
+
+def test_where_nobody_can_look_no_damage_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with open_bench(path) as opened:
+        opened.project()
+    path.with_name("a.db-wal").touch()
+    path.with_name("a.db-shm").symlink_to("nowhere/else")
+    with pytest.raises(DatabaseUnusable, match="cannot use the database"):
+        _check(path)
+
+
+def test_an_archived_log_is_found_again_after_every_way_back(bench: Bench) -> None:
+    archive = bench.path.parent / "log"
+    before = list(read_log(bench.connection, archive))
+    for up_to in (5, 9):
+        segment = archive_log(bench.path, archive, before_us=1 << 62, up_to=up_to)
+        assert segment is not None
+        bench.do(c.TrimLog(segment))
+    for count in range(1, len(KNOWN)):
+        rollback(bench.connection, count)
+        migrate(bench.connection)
+        assert _check(bench.path) == []
+        assert list(read_log(bench.connection, archive)) == before
 
 
 def test_a_damaged_page_is_found(tmp_path: Path) -> None:

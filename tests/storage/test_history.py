@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,20 @@ import trio.testing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backup_home import DATABASE, furnished
 from log_tables import LOGGED, Images, images_in, images_of
-from mission_control.storage import US, Change, Conflict, Invalid, MissionError, NotFound
+from mission_control.storage import (
+    US,
+    Change,
+    Conflict,
+    Invalid,
+    MissionError,
+    NotFound,
+    Reads,
+)
 from mission_control.storage import commands as c
 from mission_control.storage._table import _TABLES
+from mission_control.storage.backups import Backups
 from mission_control.storage.history import (
     Cursor,
     LogDamaged,
@@ -265,6 +275,7 @@ HOUR = 3600 * US
         ("-90m", NOW - HOUR * 3 // 2),
         ("-0s", NOW),
         ("-999999w", 0),
+        ("0001-01-01T00:00:00+14:00", 0),
         ("e1.7", Cursor("e1", 7)),
     ],
 )
@@ -321,6 +332,36 @@ def test_a_board_of_the_past_is_the_board_that_was_seen_then(
                     assert (list(board.tasks), board.depends_on) == (cards, bonds)
 
 
+def test_of_a_history_that_was_given_up_no_board_is_made_up(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with furnished(home, {}) as bench:
+        clock = bench.clock
+        backups = Backups(home, clock)
+        kept = bench.task("p", "kept")
+        known, backup = bench.reads.cursor(), backups.create()
+        bench.task("p", "given up")
+        clock.advance(60)
+        then, lost = clock.now_us(), bench.reads.cursor()
+    clock.advance(60)
+    backups.restore(backup.id)
+    with open_bench(home / DATABASE) as bench, closing(Reads(home / DATABASE)) as reads:
+        bench.clock = clock
+        after = bench.task("p", "after")
+
+        def titles(moment: Cursor | int) -> set[str]:
+            board = reads.board_at(backups.log_archive, "p", moment)
+            return {task.title for task in board.tasks} & {"kept", "given up", "after"}
+
+        assert titles(kept.created_at) == titles(known) == {"kept"}
+        assert titles(after.created_at) == {"kept", "after"}
+        with pytest.raises(Conflict, match="was given up when a backup was restored") as refusal:
+            titles(then)
+        (name,) = re.findall(r"kept is ([0-9a-f]+\.[0-9]+);", refusal.value.message)
+        assert titles(Cursor.parse(name, field="at")) == {"kept"}
+        with pytest.raises(Conflict, match="of another history"):
+            titles(lost)
+
+
 def test_a_moment_that_cannot_be_shown_says_why(bench: Bench, tmp_path: Path) -> None:
     before = bench.clock.now_us()
     bench.project("P")
@@ -340,32 +381,52 @@ def test_a_moment_that_cannot_be_shown_says_why(bench: Bench, tmp_path: Path) ->
     assert bench.reads.board_at(tmp_path, "p", Cursor("e1", 1)).tasks == ()
 
 
-def test_a_board_of_the_past_needs_the_whole_archive(bench: Bench, tmp_path: Path) -> None:
-    furnish(bench)
-    archived(bench, tmp_path, 5)
-    archived(bench, tmp_path, 9)
-    now = Cursor("e1", bench.reads.last_seq())
+def test_a_look_back_reads_no_more_of_the_archive_than_it_must(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.project("P")
+    old, ends = bench.task("p", "old", None), [bench.reads.last_seq()]
+    newer = bench.task("p", "newer", None)
+    ends.append(bench.reads.last_seq())
+    bench.task("p", "newest", None)
+    for end in ends:
+        archived(bench, tmp_path, end)
+
+    def titles(moment: Cursor) -> set[str]:
+        return {task.title for task in bench.reads.board_at(tmp_path, "p", moment).tasks}
+
+    before = bench.reads.cursor()
+    bench.do(c.UpdateTask(old.id, title="renamed"))
+    between = bench.reads.cursor()
+    bench.do(c.UpdateTask(newer.id, title="renamed too"))
+    now = bench.reads.cursor()
     first, second = sorted(tmp_path.glob("e1/*.gz"))
-    second.rename(tmp_path / "put aside")
-    with pytest.raises(LogDamaged, match="changes 6 to 9 cannot be read"):
-        bench.reads.board_at(tmp_path, "p", now)
-    assert bench.reads.board_at(tmp_path, "p", Cursor("e1", 5)).project.id == "p"
-    (tmp_path / "put aside").rename(second)
-    first.write_bytes(first.read_bytes()[:-9])
-    with pytest.raises(LogDamaged, match="changes 1 to 5 cannot be read"):
-        bench.reads.board_at(tmp_path, "p", now)
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-9])
+    assert titles(between) == {"renamed", "newer", "newest"}
+    for moment in (before, Cursor("e1", ends[0])):
+        with pytest.raises(LogDamaged, match=f"changes 1 to {ends[0]} cannot be read"):
+            titles(moment)
+    first.write_bytes(whole)
+    assert titles(before) == {"old", "newer", "newest"}
+    second.unlink()
+    assert titles(now) == {"renamed", "renamed too", "newest"}
+    assert titles(Cursor("e1", ends[0])) == {"old"}
 
 
 def test_only_the_changes_of_one_board_are_read(bench: Bench, tmp_path: Path) -> None:
     furnish(bench)
+    bench.do(c.RenameProject("p", "Renamed"))
     statements: list[str] = []
     connection = bench.reads._open
     connection.set_trace_callback(statements.append)
-    bench.reads.board_at(tmp_path, "p", Cursor("e1", bench.reads.last_seq()))
+    bench.reads.board_at(tmp_path, "p", Cursor("e1", bench.reads.last_seq() - 1))
     connection.set_trace_callback(None)
-    (asked,) = (text for text in statements if "task_dependencies" in text)
-    (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {asked}")
-    assert "USING INDEX changes_board (project_id=? AND seq>? AND seq<?)" in plan[3]
+    asked = [text for text in statements if "FROM changes" in text and "task_dep" in text]
+    assert len(asked) == 2
+    for text in asked:
+        (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {text}")
+        assert "USING INDEX changes_board (project_id=? AND seq>? AND seq<?)" in plan[3]
 
 
 async def test_a_long_look_back_holds_up_neither_the_loop_nor_other_questions(

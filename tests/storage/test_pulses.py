@@ -281,10 +281,23 @@ def test_a_pulse_whose_agent_and_task_are_gone_can_still_be_closed(
     assert bench.end(pulse, failed=True).state is PulseState.ENDED
 
 
-def test_pulses_of_a_day_are_found_by_when_they_began(bench: Bench, project: str) -> None:
-    bench.task(project)
+def test_results_of_a_day_are_found_by_when_they_began(bench: Bench, project: str) -> None:
+    task = bench.task(project, "Write it")
     pulse = bench.begin(AGENT)
     at = pulse.started_at
-    assert bench.reads.pulses_between(project, at, at + 1) == [pulse]
-    assert bench.reads.pulses_between(project, at + 1, at + US) == []
-    assert bench.reads.pulses_of_task(str(pulse.task_id)) == [pulse]
+    assert bench.reads.results_between(project, at, at + 1, 9) == []  # it still runs
+    ended = bench.end(pulse, failed=True, detail="no")
+    (result,) = bench.reads.results_between(project, at, at + 1, 9)
+    assert (result.agent_id, result.task_title, result.outcome) == (AGENT, task.title, "failed")
+    assert (result.started_at, result.ended_at) == (at, ended.ended_at)
+    assert bench.reads.results_between(project, at + 1, at + US, 9) == []
+    assert bench.reads.pulses_of_task(task.id) == [ended]
+
+
+def test_of_many_results_the_last_are_told_oldest_first(bench: Bench, project: str) -> None:
+    for _ in range(5):
+        bench.end(bench.begin(AGENT, triggered=True))
+    found = bench.reads.results_between(project, 0, 1 << 62, 9)
+    assert len(found) == 5
+    assert [each.started_at for each in found] == sorted(each.started_at for each in found)
+    assert bench.reads.results_between(project, 0, 1 << 62, 2) == found[-2:]

@@ -99,8 +99,8 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "project": lambda r: r.project("p"),
     "projects": Reads.projects,
     "pulse": lambda r: r.pulse(X),
-    "pulses_between": lambda r: r.pulses_between("p", 0, 100),
     "pulses_of_task": lambda r: r.pulses_of_task(X),
+    "results_between": lambda r: r.results_between("p", 0, 100, 50),
     "retention_seq": Reads.retention_seq,
     "sessions": lambda r: (r.sessions(), r.sessions("p")),
     "session": lambda r: r.session(AGENT),
@@ -156,7 +156,7 @@ def _complaints(connection: WatchedConnection, asked: list[Asked], *, costly: bo
 
 def test_every_question_is_asked_here() -> None:
     public = {name for name in dir(Reads) if not name.startswith("_")}
-    assert public - {"close", "elsewhere", "at_leisure"} == set(QUESTIONS)
+    assert public - {"close", "elsewhere", "into_files", "at_leisure"} == set(QUESTIONS)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from mission_control.storage import (
     OPEN_COLUMNS,
@@ -106,6 +107,22 @@ async def test_an_idle_pool_does_not_hold_up_the_log(bench: Bench) -> None:
     bench.task("p", assignee=None)
     folded = bench.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert folded == (0, 0, 0)
+
+
+async def test_files_that_are_slow_to_write_hold_up_no_question(bench: Bench) -> None:
+    end = threading.Event()
+
+    async def write() -> None:
+        await bench.reads.into_files(lambda reads: (reads.last_seq(), end.wait(PATIENCE_S)))
+
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(write)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await bench.reads.elsewhere(Reads.last_seq) == bench.reads.last_seq()
+            assert await bench.reads.at_leisure(Reads.last_seq) == bench.reads.last_seq()
+            end.set()
 
 
 async def test_whoever_is_cancelled_leaves_no_connection_behind(bench: Bench) -> None:

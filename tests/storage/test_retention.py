@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from mission_control.storage import commands as c
 from mission_control.storage.history import (
     LogDamaged,
     Segment,
+    _archive,
     archive_log,
     fold,
     read_log,
     retention_seq,
     segments,
 )
+from mission_control.storage.history._segment import write_segment
 from random_history import ALL_STEPS, command_of, furnish
 from storage_bench import Bench, open_bench
 
@@ -108,6 +111,37 @@ def test_what_is_young_stays_and_so_does_all_that_follows_it(bench: Bench, archi
     assert trim(bench, archive, before_us=begin + US) == 0
     assert trim(bench, archive, before_us=begin + 5 * US) == 2
     assert kept(bench) == [3, 4, 5]
+
+
+def test_a_copy_that_does_not_read_back_takes_nothing_out_of_the_log(
+    bench: Bench, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a disk that says that it has written, and has not."""
+
+    def lose_the_end(folder: Path, file: str, changes: Iterable[Change]) -> Segment:
+        segment = write_segment(folder, file, changes)
+        path = folder / file
+        path.write_bytes(path.read_bytes()[:-9])
+        return segment
+
+    furnish(bench)
+    before = kept(bench)
+    monkeypatch.setattr(_archive, "write_segment", lose_the_end)
+    with pytest.raises(LogDamaged):
+        trim(bench, archive)
+    assert (kept(bench), segments(bench.connection)) == (before, [])
+    monkeypatch.undo()
+    assert trim(bench, archive) == len(before) - 1
+
+
+def test_a_time_in_the_future_keeps_nothing_from_the_archive(bench: Bench, archive: Path) -> None:
+    begin = bench.clock.now_us()
+    for second, name in ((1, "A"), (99, "B"), (2, "C"), (98, "D"), (7, "E"), (97, "F"), (8, "G")):
+        bench.do(c.InitProject(name), at=begin + second * US)
+    old = {"before_us": begin + 5 * US, "now_us": begin + 10 * US}
+    assert trim(bench, archive, **old) == 3  # D was made after C: perhaps long after
+    assert trim(bench, archive, **old) == 0
+    assert kept(bench) == [4, 5, 6, 7]
 
 
 def test_the_newest_change_is_never_trimmed(bench: Bench, archive: Path) -> None:

@@ -9,10 +9,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from mission_control.cli import main
+from mission_control.cli._sidecar import Sidecar as Door
 from system_command import COMMAND, Sidecar, environment, run, sidecar
 from system_processes import workers
 
@@ -186,9 +187,9 @@ def pass_on(lines: Iterable[str], told: SimpleQueue[str]) -> None:
 def test_following_shows_thoughts_as_they_come_and_ends_with_the_sidecar(tmp_path: Path) -> None:
     with sidecar(tmp_path / "home") as found:
         found.run("project", "init", "P")
-        task_id = found.do("task", "create", "p", "t")
+        other, task_id = (found.do("task", "create", "p", title) for title in ("other", "t"))
         with subprocess.Popen(
-            [COMMAND, "--home", str(found.home), "events", "p", "--follow"],
+            [COMMAND, "--home", str(found.home), "events", "--task", task_id, "--follow"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -199,16 +200,35 @@ def test_following_shows_thoughts_as_they_come_and_ends_with_the_sidecar(tmp_pat
             listening.start()
             while "created: t" not in told.get():
                 pass
-            line = ""
-            while "thought" not in line:
-                found.do("log", "a thought", "--task", task_id)
-                with suppress(Empty):  # it had not subscribed yet: it will hear the next
-                    line = told.get(timeout=2.0)
+            found.do("log", "of another task", "--task", other)
+            found.do("log", "a thought", "--task", task_id)
+            assert told.get(timeout=60.0).endswith("a thought\n")
             found.stop()
             assert follower.wait(60) == 69
             listening.join()
             assert follower.stderr is not None
             assert "the sidecar ended the connection" in follower.stderr.read()
+
+
+@slow
+def test_nothing_is_lost_between_the_list_and_what_follows_it(running: Sidecar) -> None:
+    class Heard(Exception):
+        pass
+
+    running.run("project", "init", "Meanwhile")
+    task_id = running.do("task", "create", "meanwhile", "t")
+    door = Door.find(running.home, None)
+
+    def meanwhile(found: dict[str, Any]) -> None:
+        assert "a thought" not in json.dumps(found)
+        running.do("log", "a thought", "--task", task_id)
+
+    def tell(event: dict[str, Any]) -> None:
+        if "a thought" in json.dumps(event):
+            raise Heard
+
+    with pytest.raises(Heard):
+        door.follow("mission.event.list", show=meanwhile, tell=tell, task_id=task_id)
 
 
 @slow

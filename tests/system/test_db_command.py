@@ -138,12 +138,14 @@ def test_a_running_sidecar_is_named_and_only_looked_at(tmp_path: Path) -> None:
 
 def test_a_dry_run_shows_the_difference_and_changes_nothing(home: Path) -> None:
     before = _database(home).read_bytes()
-    found = ask(home, "--json", "db", "rollback", "--dry-run").json
-    assert found["steps"] == [LAST]
+    back = ("db", "rollback", "--dry-run", "--steps", str(len(KNOWN)))
+    found = ask(home, "--json", *back).json
+    steps = [step.name for step in reversed(KNOWN)]
+    assert found["steps"] == steps
     assert found["difference"].startswith("--- before\n+++ after\n")
     assert found["restored"] is True
-    words = ask(home, "db", "rollback", "--dry-run").words
-    assert words.startswith(f"would do {LAST}\n--- before\n+++ after\n")
+    words = ask(home, *back).words
+    assert words.startswith("".join(f"would do {name}\n" for name in steps) + "--- before\n")
     assert words.endswith("the way back leads to the same schema")
     assert ask(home, "db", "migrate", "--dry-run").words == "nothing to do"
     assert _database(home).read_bytes() == before

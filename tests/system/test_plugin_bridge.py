@@ -165,6 +165,28 @@ async def test_a_tool_acts_as_the_agent_of_the_session_whatever_its_arguments_sa
         )
 
 
+async def test_an_agent_writes_to_another_of_its_project_and_hears_how_it_was_delivered(
+    open_home: Open,
+) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        await mc.call("mission.agent.create", soul="okoye", project_id="p")
+        await mc.call("mission.agent.pause", instance_id="okoye:p")
+
+        async def send(**args: object) -> Any:
+            given = {"tool": "mission_message", "args": args, "caller": {"sessionKey": key}}
+            return await answer_to(wire, call("tool.call", **given))
+
+        sent = (await send(to="okoye", text="The gate is open."))["result"]["details"]
+        assert (sent["delivery"], sent["message"]["sender"]) == ("queued", "shuri:p")
+        assert "agent okoye:p is paused" in sent["why"]
+        unknown = await send(to="nakia", text="x")
+        assert (kind(unknown), "'nakia:p'" in unknown["error"]["message"]) == ("not_found", True)
+        assert kind(await send(text="x")) == kind(await send(to="okoye")) == "invalid"
+        assert [m.text for m in mc.mission.reads.messages("okoye:p")] == ["The gate is open."]
+
+
 async def test_a_late_tool_call_of_an_attempt_that_has_ended_may_look_and_not_touch(
     open_home: Open,
 ) -> None:
