@@ -13,7 +13,7 @@ demo: .venv/.installed
 test: .venv/.tests
 	command -v npm >/dev/null && bash tests/openclaw_install.sh || echo "npm is missing: the tests with OpenClaw are skipped"
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	bash tests/all.sh
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
