@@ -110,7 +110,7 @@ class Performance:
     def _steps(self) -> Iterator[Step]:
         try:
             yield from self.stage.script(self.run.turn)
-        except Exception as error:
+        except Exception as error:  # the embedder's code: whatever it is, the turn failed by it
             raise Failed(f"the script failed: {error!r}") from error
 
     async def _answer(self, text: str, pieces: int) -> None:
