@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from ..supervisor import Actor, ActorCrashed, ActorDead, AskTimeout, Context, System
+from ._checkpoints import Checkpoints
 from ._clock import Clock
 from ._condition import StorageCondition
 from ._connection import usable
@@ -78,6 +79,7 @@ class StorageActor(Actor[Write]):
             on_failure=self._note_failure,
             on_settled=self._note_room,
             condition=self._condition,
+            checkpoints=Checkpoints(self._path),
         )
         self._writer.start()
         self._condition.failure = None

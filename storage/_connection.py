@@ -28,9 +28,9 @@ WRITER_PRAGMAS = (
     "recursive_triggers=ON",
     "cell_size_check=ON",
     "temp_store=MEMORY",
-    # In pages of 4 KiB.  Hot pages are folded into the file once for many commits; a start reads
-    # 16 MB of log at most.
-    "wal_autocheckpoint=4000",
+    # In pages of 4 KiB: a start after a crash reads 32 MB of log at most.  The storage actor's log
+    # is folded before that, beside it; see _checkpoints.
+    "wal_autocheckpoint=8000",
     "cache_size=-16384",
     "journal_size_limit=67108864",
 )

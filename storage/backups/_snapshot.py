@@ -25,9 +25,6 @@ PAGES_A_STEP = 256
 
 PAUSE_S = 0.004
 
-SYNC_EVERY_STEPS = 4
-"""Left alone, the kernel writes all of the copy at once, and the writer's commits wait for it."""
-
 Progress = Callable[[int, int], None]
 """Called with how many bytes of the database are done, and how many there are."""
 
@@ -82,12 +79,10 @@ class _Pace:
     descriptor: int
     progress: Progress | None
     page_bytes: int = 4096
-    _steps: int = 0
 
     def step(self, _: int, remaining: int, total: int) -> None:
-        self._steps += 1
-        if self._steps % SYNC_EVERY_STEPS == 0:
-            os.fsync(self.descriptor)
+        # Left alone, the kernel writes all of the copy at once, and commits wait for it.
+        os.fsync(self.descriptor)
         if self.progress is not None:
             self.progress((total - remaining) * self.page_bytes, total * self.page_bytes)
         # Here, since the `sleep` of `backup` is only for a source that is busy.

@@ -41,6 +41,7 @@ from mission_control.storage import (
 from mission_control.storage import commands as c
 from mission_control.storage._actor import MAX_PENDING
 from mission_control.storage._watch import WAL_LIMIT_BYTES
+from mission_control.storage._writer import MAX_GROUP
 from mission_control.supervisor import ChildSpec, System, open_system
 from storage_bench import Desk, Reply
 
@@ -140,6 +141,28 @@ async def test_commands_that_queue_share_one_transaction(bed: Bed, reads: Reads)
     ids = [(await reply.outcome()).id for reply in made]
     assert bed.transactions == 1
     assert {task.id for task in reads.board("p")} == set(ids)
+
+
+async def test_those_who_were_answered_together_write_again_in_one_group(bed: Bed) -> None:
+    async def write_often() -> None:
+        for _ in range(3):
+            await bed.submit(c.CreateTask("p", "again")).outcome()
+
+    bed.start()
+    await bed.replies[0].outcome()
+    before = bed.transactions
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(write_often)
+    assert bed.transactions == before + 3
+
+
+async def test_more_than_a_group_is_handed_over_before_the_next_pass(bed: Bed) -> None:
+    made = [bed.submit(c.CreateTask("p", "many")) for _ in range(MAX_GROUP + 1)]
+    bed.start()
+    for reply in made:
+        await reply.outcome()
+    assert bed.transactions == 2
 
 
 async def test_the_feed_hears_of_a_commit_before_any_asker_has_an_answer(bed: Bed) -> None:
@@ -364,11 +387,11 @@ async def test_another_program_that_writes_is_noticed_and_told_of_once(
 
 async def test_the_log_of_a_busy_writer_stays_small(bed: Bed) -> None:
     bed.start()
-    for _ in range(40):
+    for _ in range(60):
         await bed.desk.do(c.CreateTask("p", "large", description=ATE))
     written = bed.path.stat().st_size
-    assert written > 80_000_000  # this much went through it
-    assert bed.condition.wal_bytes < 24_000_000
+    assert written > 100_000_000  # this much went through it
+    assert bed.condition.wal_bytes < 40_000_000
 
 
 async def test_a_log_that_a_long_read_holds_up_is_told_of_and_shrinks_when_it_ends(
