@@ -71,6 +71,7 @@ def test_a_refusal_does_not_repeat_the_path(path: str) -> None:
     assert "home-of-ann" not in str(refused.value.to_wire())
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.text(max_size=20))
 def test_a_key_is_its_own_key(name: str) -> None:

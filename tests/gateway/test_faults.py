@@ -268,6 +268,7 @@ class Witness:
         """It lives."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "kind"),
     [

@@ -210,6 +210,7 @@ frames = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(said=st.lists(frames | json_values, max_size=6), early=st.booleans())
 def test_no_frame_can_break_the_conversation(said: list[Any], early: bool) -> None:
     conversation = Conversation() if early else opened()

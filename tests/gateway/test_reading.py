@@ -109,6 +109,7 @@ def test_an_aborted_turn_did_not_succeed() -> None:
     assert outcome.kind is OutcomeKind.ABORTED
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["status", "stopReason", "result", "terminalReply", "error", "summary"]),

@@ -155,6 +155,7 @@ async def test_the_gateways_own_agents_are_read_with_their_souls() -> None:
         assert await r.host_soul("main") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["deleted", "reset"])
 async def test_an_agent_is_told_in_the_very_turn_whose_session_is_not_the_one_it_knew(
     tmp_path: Path, loss: str

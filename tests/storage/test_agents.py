@@ -88,6 +88,7 @@ def test_a_destroyed_agents_task_returns_to_the_backlog(bench: Bench, project: s
         bench.reads.agent(AGENT)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30))
 def test_each_agent_has_the_smallest_slot_that_was_free(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, int]]

@@ -123,6 +123,7 @@ def test_every_table_of_records_is_logged() -> None:
     assert set(_TABLES) == set(LOGGED)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(KEYED, max_size=25))
 @example(STORY)
@@ -140,6 +141,7 @@ def test_the_log_up_to_any_place_gives_back_every_table_as_it_was_there(
         assert state.seq == max(history.held)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(KEYED, max_size=25))
 @example(STORY)

@@ -47,6 +47,7 @@ def _check_has_work(bench: Bench) -> None:
                 bench.end(pulse)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_the_log_alone_gives_back_every_table_after_any_commands(

@@ -483,6 +483,7 @@ def _failing(at: int, number: int) -> Callable[[str], None]:
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_fails_leaves_all_as_it_was_or_the_restore_to_be_ended(

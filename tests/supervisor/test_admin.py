@@ -291,6 +291,7 @@ def test_s28_a_limit_of_children_is_a_count(wrong: Any) -> None:
     assert caught.value.field == "max_children"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [True, False])
 async def test_s63_ten_times_the_children_take_about_ten_times_the_time(
     stage: Stage, dynamic: bool

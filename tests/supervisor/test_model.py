@@ -37,6 +37,7 @@ model_test = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # for the deep profile
 @model_test
 @given(trees, st.none() | spoils, st.lists(steps, max_size=12))

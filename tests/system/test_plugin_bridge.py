@@ -307,6 +307,7 @@ async def test_events_are_told_for_the_gateway_to_pass_on(open_home: Open) -> No
         assert third["params"]["payload"]["record"]["thought"] == "created: t"
 
 
+@pytest.mark.slow
 async def test_a_plugin_that_is_silent_is_let_go_and_one_that_pings_is_kept(
     open_home: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

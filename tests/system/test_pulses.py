@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 import trio
 
 from mission_control import MissionControl
@@ -100,6 +101,7 @@ async def test_a_failing_task_is_tried_again_and_then_a_human_is_asked(open_home
         assert mc.mission.reads.agent("shuri:p").status is AgentStatus.BLOCKED
 
 
+@pytest.mark.slow
 async def test_a_silent_attempt_is_ended_and_the_next_one_is_told_why(open_home: Open) -> None:
     async def script(order: PulseOrder, life: Life) -> Outcome:
         if order.attempt == 1:
@@ -120,6 +122,7 @@ async def test_a_silent_attempt_is_ended_and_the_next_one_is_told_why(open_home:
         assert "deadman" in kinds
 
 
+@pytest.mark.slow
 async def test_an_attempt_that_shows_signs_of_life_is_not_ended(open_home: Open) -> None:
     async def script(order: PulseOrder, life: Life) -> Outcome:
         for _ in range(20):

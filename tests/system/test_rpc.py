@@ -262,6 +262,7 @@ def restarted(node: TreeNode) -> Iterator[TreeNode]:
         yield from restarted(child)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(
     max_examples=20,
@@ -399,6 +400,7 @@ async def test_a_client_that_goes_in_mid_call_leaves_whole_changes_and_disturbs_
         assert list(restarted(mc.tree())) == []
 
 
+@pytest.mark.slow
 async def test_many_clients_are_served_side_by_side(open_home: Open) -> None:
     async with open_home(idle()) as mc:
         project_id = await crew(mc)
