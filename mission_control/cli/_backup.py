@@ -28,6 +28,8 @@ COLUMNS = {
     "verified": "verified",
 }
 
+INTERRUPTED = "a restore was interrupted: 'mission-control run' or 'backup restore' ends it"
+
 
 @main.group()
 def backup() -> None:
@@ -77,7 +79,7 @@ def _show_list(value: dict[str, Any]) -> None:
     for each in value["replaced"]:
         click.echo(f"{each} holds a damaged database that a restore replaced")
     if value["restoring"]:
-        click.echo("a restore was interrupted: 'mission-control run' or 'backup restore' ends it")
+        click.echo(INTERRUPTED)
 
 
 def _short(found: dict[str, Any]) -> dict[str, Any]:

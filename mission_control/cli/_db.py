@@ -16,6 +16,7 @@ from ..actors import Home
 from ..storage import NotFound, WallClock, hold_home, schema, usable
 from ..storage.backups import Backups, finish_restore
 from . import _show
+from ._backup import INTERRUPTED
 from ._group import Shared, main, pass_shared
 
 Save: TypeAlias = Callable[[], object]
@@ -41,16 +42,29 @@ def db() -> None:
 @pass_shared
 def status(shared: Shared) -> None:
     """Show which migrations are applied."""
-    path = Home(shared.home).database
-    with usable(path):
-        found = schema.schema_status(path)
-    shared.show({"database": str(path), **attrs.asdict(found)}, _show_status)
+    home = Home(shared.home)
+    with usable(home.database):
+        found = schema.schema_status(home.database)
+    shared.show(
+        {
+            "database": str(home.database),
+            "restoring": _is_restoring(home),
+            **attrs.asdict(found),
+        },
+        _show_status,
+    )
 
 
 def _show_status(value: dict[str, Any]) -> None:
     _show.rows([_short(each) for each in value["migrations"]], COLUMNS)
     if value["problem"]:
         click.echo(f"problem: {value['problem']}")
+    if value["restoring"]:
+        click.echo(INTERRUPTED)
+
+
+def _is_restoring(home: Home) -> bool:
+    return Backups(home.path, WallClock()).is_interrupted()
 
 
 def _short(migration: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +124,8 @@ def check(shared: Shared) -> None:
     home = Home(shared.home)
     _must_exist(home)
     findings = schema.check_database(home.database, home.changes)
+    if _is_restoring(home):
+        findings.append(INTERRUPTED)
     shared.show(
         {"ok": not findings, "findings": findings},
         lambda _: _tell(findings or ["the database is sound"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -323,3 +324,26 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path: Path, archive:
             assert images_in(fold(log)) == images_of(bench.connection)
             trimmed = bench.reads.retention_seq()
     assert trimmed > 0
+
+
+def test_a_segment_is_on_the_disk_before_it_has_its_name_and_its_name_before_anything_is_cut(
+    long: Bench, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def noted_sync(descriptor: int) -> None:
+        sync(descriptor)
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append("folder" if is_folder else f"{os.fstat(descriptor).st_size} bytes")
+
+    def noted_rename(source: Any, target: Any) -> None:
+        steps.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    segment = copy(long, archive)
+    assert segment is not None
+    size = (archive / segment.file).stat().st_size
+    assert steps == [f"{size} bytes", "rename", "folder", "folder", "folder"]

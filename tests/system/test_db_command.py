@@ -251,6 +251,15 @@ def test_findings_are_told_a_line_each_and_as_json(home: Path) -> None:
     assert Ended(0, found.out, found.err).json == {"ok": False, "findings": lines}
 
 
+def test_a_restore_that_was_interrupted_is_told_of(home: Path) -> None:
+    assert ask(home, "--json", "db", "status").json["restoring"] is False
+    (home / "mission-control.restoring").touch()
+    assert ask(home, "--json", "db", "status").json["restoring"] is True
+    assert "a restore was interrupted" in ask(home, "db", "status").words
+    found = ask(home, "db", "check")
+    assert (found.code, "a restore was interrupted" in found.out) == (1, True)
+
+
 @slow
 def test_of_two_commands_at_once_each_step_is_done_by_one(home: Path) -> None:
     ask(home, "db", "rollback")
