@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import math
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ._admin import ChildCounts, Reconfigure, SupervisorRef, SupervisorSpec
 from ._cell import Cell
@@ -53,6 +53,7 @@ class DynamicSupervisor(Family):
         shutdown: float | Shutdown = math.inf,
         significant: bool = False,
         backoff: Backoff | None = None,
+        lane: Literal["own", "shared"] = "own",
         register: str | None = None,
     ) -> SupervisorSpec:
         """Specify a dynamic supervisor as a child.
@@ -78,6 +79,7 @@ class DynamicSupervisor(Family):
             significant=significant,
             capacity=math.inf,
             backoff=backoff,
+            lane=lane,
             register=register,
         )
 

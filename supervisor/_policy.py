@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 import random
-from collections import deque
+from bisect import bisect_left
 
 import attrs
 
@@ -81,7 +81,7 @@ class Window:
 
     def __init__(self, intensity: Intensity) -> None:
         self.intensity = intensity
-        self._stamps: deque[float] = deque()
+        self._stamps: list[float] = []  # in order; a deque weighs 700 bytes when it is empty
 
     def admit(self, now: float) -> bool:
         """Count a restart attempt at *now*; False when it is one too many."""
@@ -95,8 +95,7 @@ class Window:
         return len(self._stamps) < self.intensity.restarts
 
     def _forget_before(self, then: float) -> None:
-        while self._stamps and self._stamps[0] < then:
-            self._stamps.popleft()
+        del self._stamps[: bisect_left(self._stamps, then)]
 
 
 @attrs.frozen

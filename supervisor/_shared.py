@@ -1,13 +1,13 @@
 """The lane of those who share a task: actors whose `receive` is a plain function.
 
 A dispatcher gives each a turn of some messages.  What takes time, a start or stop hook that is
-awaited, runs in a task of its own that ends with it.
+awaited or what a supervisor does, runs in a task of its own that ends with it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context as Variables
 from functools import partial
@@ -70,19 +70,20 @@ class Shared(Incarnation):
         if self.ran:
             self._await_mail()
         else:
-            self._spawn(self._start_up)
+            self._spawn(self._visit, self._start, self.actor)
 
     def _spawn(self, function: Callable[..., Any], *args: Any) -> None:
         start_soon = self.cell.system.nursery.start_soon
         self.variables.run(partial(start_soon, function, *args, name=self.cell.path))
 
     @enable_ki_protection
-    async def _start_up(self) -> None:
+    async def _visit(self, function: Callable[..., Awaitable[bool]], *args: Any) -> None:
+        """Be its task while *function* takes time, which returns whether it serves from then on."""
         self.task = current_task()
         serves, error = False, None
         try:
             with self._enter_scope():
-                serves = await self._start(self.actor)
+                serves = await function(*args)
         except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as caught:  # noqa: BLE001
             error = self._caught(caught)  # a supervisor judges it
         self._scope = None
@@ -91,6 +92,27 @@ class Shared(Incarnation):
             self._await_mail()
         else:
             await self.close(error)
+
+    def _leave_unfinished(self, handler: CoroutineType[Any, Any, Any]) -> None:
+        """Have a handler that has to be awaited end in a task: only supervisors have such.
+
+        Raises:
+            NotSupported: it is no supervisor.
+        """
+        if self.cell.spec.kind != "supervisor":
+            handler.close()
+            raise NotSupported(f"{self.cell.path}: on the shared lane, receive cannot be awaited")
+        self._spawn(self._visit, self._finish, handler)
+
+    async def _finish(self, handler: CoroutineType[Any, Any, Any]) -> bool:
+        result = await handler
+        self._answer(result)
+        return True
+
+    def _answer(self, result: object) -> None:
+        hand, self._hand = self._hand, NOTHING
+        if type(hand) is Deferred:
+            answer(hand, result)
 
     # Turns.
 
@@ -133,7 +155,8 @@ class Shared(Incarnation):
         self._hand = message
         result = self.variables.run(self.actor.receive, message)
         if type(result) is CoroutineType:
-            raise self._refuse(result)
+            self._leave_unfinished(result)
+            return 1
         self._hand = NOTHING
         if mailbox.queue is NO_QUEUE and not mailbox.urgent:
             mailbox.consumer = self
@@ -159,9 +182,10 @@ class Shared(Incarnation):
             handled += 1
             self._hand = item
             result = self._handle(item.message if type(item) is Deferred else item)
-            hand, self._hand = self._hand, NOTHING
-            if type(hand) is Deferred:
-                answer(hand, result)
+            if type(result) is CoroutineType:
+                self._leave_unfinished(result)
+                return handled
+            self._answer(result)
         self.line_up()
         return handled
 
@@ -174,18 +198,11 @@ class Shared(Incarnation):
                 self._dispatcher.line.remove(self)
             self._end(self._caught(error))
 
-    def _refuse(self, result: CoroutineType[Any, Any, Any]) -> NotSupported:
-        result.close()
-        return NotSupported(f"{self.cell.path}: on the shared lane, receive cannot be awaited")
-
     @disable_ki_protection
     def _handle(self, message: object) -> Any:
         traced = self._mailbox.tracer is not None
         receive = self._trace_and_receive if traced else self.actor.receive
-        result = self.variables.run(receive, message)
-        if type(result) is CoroutineType:
-            raise self._refuse(result)
-        return result
+        return self.variables.run(receive, message)
 
     def _trace_and_receive(self, message: object) -> Any:
         asked = self._asked_now is True or type(self._hand) is Deferred
@@ -223,6 +240,10 @@ class Shared(Incarnation):
         self._asked_now = True
         try:
             result = self._handle(message)
+            if type(result) is CoroutineType:
+                self._leave_unfinished(result)
+                self._hand = self._take_hand()
+                return PENDING
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             put_off = self._asked_now is not True
             self._hand = NOTHING

@@ -6,6 +6,7 @@ import enum
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
@@ -51,7 +52,7 @@ class ChildSpec:
     start: Start
     """An :class:`Actor` subclass, or an async function that takes a :class:`Context` first."""
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = attrs.field(factory=dict)
+    kwargs: Mapping[str, Any] = MappingProxyType({})
     restart: Restart = Restart.PERMANENT
     shutdown: float | Shutdown = 5.0
     """Seconds between being asked to stop and being killed."""
@@ -75,7 +76,8 @@ class ChildSpec:
     """Whether it has a task of its own, or takes turns with others in one.
 
     "shared" is for an :class:`Actor` whose `receive` is a plain function.  It behaves the same,
-    weighs a fifth, and is asked without a task switch while it is idle.
+    weighs a fifth, and is asked without a task switch while it is idle.  It is for supervisors
+    too: they have a task while they start, stop or restart a child.
     """
     register: str | None = None
     """A name for the ref, from before `started` until the child is stopped for good."""
@@ -87,7 +89,7 @@ class ChildSpec:
                 raise BadSpec(field, value, why)
         if (self.key is not None) != (self.overflow == "replace_key"):
             raise BadSpec("key", self.key, f"overflow is {self.overflow}")
-        if self.lane == "shared" and not _is_plain(self.start):
+        if self.lane == "shared" and self.kind == "worker" and not _is_plain(self.start):
             raise BadSpec("lane", self.lane, "only for an Actor whose receive is a plain function")
         if self.significant and self.restart is Restart.PERMANENT:
             raise BadSpec("significant", value=True, why="a permanent child is never missed")

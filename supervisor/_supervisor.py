@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -40,6 +40,7 @@ class Supervisor(Family):
         shutdown: float | Shutdown = math.inf,
         significant: bool = False,
         backoff: Backoff | None = None,
+        lane: Literal["own", "shared"] = "own",
         register: str | None = None,
     ) -> SupervisorSpec:
         """Specify a supervisor as a child.
@@ -59,6 +60,7 @@ class Supervisor(Family):
             significant=significant,
             capacity=math.inf,
             backoff=backoff,
+            lane=lane,
             register=register,
         )
 

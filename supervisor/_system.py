@@ -49,7 +49,7 @@ class System:
         self._grace = grace
         self._on_event = on_event
         self._names: dict[str, Ref[Any]] = {}
-        self._names_of: dict[Ref[Any], set[str]] = {}
+        self._names_of: dict[Ref[Any], tuple[str, ...]] = {}
         self._root: Cell
         self.up = trio.Event()
         """The root runs."""
@@ -78,7 +78,9 @@ class System:
         holder = self._names.setdefault(name, ref)
         if holder is not ref:
             raise NameTaken(f"{name} is {holder.path}")
-        self._names_of.setdefault(ref, set()).add(name)
+        names = self._names_of.get(ref, ())
+        if name not in names:
+            self._names_of[ref] = (*names, name)
 
     def whereis(self, name: str) -> Ref[Any] | None:
         """Who has the name; also while it is being started again."""

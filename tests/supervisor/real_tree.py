@@ -61,11 +61,12 @@ def specify(stage: Stage, plan: Plan) -> ChildSpec:
         "restart": Restart(plan.restart),
         "significant": plan.significant,
         "backoff": Backoff(plan.delay, plan.delay) if plan.delay else None,
+        "lane": "shared" if plan.shared else "own",
     }
     if plan.brutal:
         fields["shutdown"] = Shutdown.BRUTAL_KILL
     if plan.rules is None:
-        spec = stage.probe(plan.id, lane="shared" if plan.shared else "own", **fields)
+        spec = stage.probe(plan.id, **fields)
         return attrs.evolve(spec, start=Bare) if plan.bare else spec
     rules = plan.rules
     fields["intensity"] = Intensity(rules.intensity, rules.period)

@@ -94,7 +94,7 @@ class Stage:
     knobs: dict[str, Knobs] = attrs.field(factory=dict)
     received: list[Any] = attrs.field(factory=list)
     lane: Lane = "own"
-    """Of the probes, and of what is specified by :meth:`child`."""
+    """Of the probes, of their supervisor, and of what is specified by :meth:`child`."""
 
     def knob(self, child_id: str, **changes: Any) -> None:
         """Set knobs of the probe *child_id*."""
@@ -145,6 +145,7 @@ class Stage:
         **fields: Any,
     ) -> SupervisorSpec:
         """Specify the supervisor `sup` of permanent probes, or of what is given."""
+        fields.setdefault("lane", self.lane)
         specs = [self.probe(each) if isinstance(each, str) else each for each in ids]
         return Supervisor.spec(
             "sup",
@@ -161,7 +162,9 @@ class Stage:
             name: fields.pop(name) for name in ("auto_shutdown", "register") if name in fields
         }
         template = self.probe("p", **fields)
-        return DynamicSupervisor.spec("sup", template=template, intensity=intensity, **options)
+        return DynamicSupervisor.spec(
+            "sup", template=template, intensity=intensity, lane=self.lane, **options
+        )
 
 
 @attrs.frozen

@@ -92,6 +92,21 @@ async def test_only_the_own_lane_takes_tasks(stage: Stage) -> None:
         assert _tasks() - before == (10 if stage.lane == "own" else 0)
 
 
+async def test_a_supervisor_on_the_shared_lane_has_a_task_only_while_it_acts(stage: Stage) -> None:
+    async with stage.watch(stage.static("a", "b")) as family:
+        own = stage.lane == "own"
+        idle = _tasks()
+        stage.knob("c", start_takes=1.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(family.ref.start_child, stage.probe("c"))
+            await settle()
+            # The one that waits for the start; the start itself; and the supervisor.
+            assert _tasks() - idle == 3 - own
+        await family.ref.terminate_child("c")
+        assert [child.id for child in await family.ref.children()] == ["c", "b", "a"]
+        assert _tasks() == idle
+
+
 async def test_a_restart_leaves_nothing_of_the_old_incarnation(stage: Stage) -> None:
     async with stage.system() as system:
         ref = await system.root.start_child(stage.child("a", Plain))

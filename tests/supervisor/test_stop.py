@@ -25,6 +25,7 @@ from mission_control.supervisor import (
     ShutdownError,
     ShutdownExit,
     Strategy,
+    Supervisor,
 )
 
 from .stage import Finish, Stage, Work, own_lane, settle
@@ -84,6 +85,25 @@ async def test_s15_a_slow_dynamic_child_is_killed_and_the_others_are_not(stage: 
         ends = await _ends(refs, lambda: family.system.root.terminate_child("sup"))
         assert ends == [ShutdownExit(), ShutdownExit(), Killed()]
         assert trio.current_time() - begun == 2.0
+
+
+@pytest.mark.parametrize("of_tree", ["own", "shared"])
+async def test_trees_below_a_dynamic_supervisor_are_stopped_side_by_side(
+    stage: Stage, of_tree: Any
+) -> None:
+    async def slow(ctx: Context[Any]) -> None:
+        async for _ in ctx.inbox:
+            pass
+        await trio.sleep(1.0)
+
+    async with stage.watch(DynamicSupervisor.spec("sup")) as family:
+        for number in range(5):
+            pair = [ChildSpec(name, slow, shutdown=5.0) for name in ("a", "b")]
+            await family.ref.start_child(Supervisor.spec(f"tree-{number}", pair, lane=of_tree))
+        await settle()
+        begun = trio.current_time()
+        await family.system.root.terminate_child("sup")
+        assert trio.current_time() - begun == 2.0, "as long as one tree takes"
 
 
 async def test_s16_a_brutal_kill_takes_no_time_and_runs_no_hook(stage: Stage) -> None:
