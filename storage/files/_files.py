@@ -14,16 +14,18 @@ from typing import Final, TypeVar
 
 import trio
 
-from ._access import Access, Operation, authorise
+from .._errors import MissionError
+from ._access import Access, authorise
+from ._changes import FileChange, Wanted, of_one_file, uses
+from ._ledger import Ledger
 from ._limits import Limits
 from ._locks import FileLocks, Hold
 from ._quota import Quota
 from ._reasons import Reason, refusal
-from ._records import Content, Entry, Found, Stat, Written
+from ._records import Content, Entry, Found, Stat
 from ._root import Projects
 from ._scoped import ScopedFiles
 from ._workspace import Workspace
-from ._writing import Expected
 
 T = TypeVar("T")
 
@@ -34,10 +36,7 @@ PENDING: Final = 64
 
 
 class Files:
-    """The files of all projects; every method raises as the one of :class:`ScopedFiles`.
-
-    Those that write may also raise LockTimeout.
-    """
+    """The files of all projects; every method raises as those of :class:`ScopedFiles`."""
 
     def __init__(
         self, projects: Projects, locks: FileLocks | None = None, limits: Limits | None = None
@@ -48,6 +47,11 @@ class Files:
         self._quotas: dict[str, Quota] = {}
         self._pending: Counter[str] = Counter()
         self._threads = trio.CapacityLimiter(THREADS)
+
+    @property
+    def opener(self) -> str | None:
+        """The name of the way in which files are opened; None where no way is safe."""
+        return self._projects.opener
 
     async def read(
         self, access: Access, path: str, *, offset: int = 0, length: int | None = None
@@ -75,84 +79,64 @@ class Files:
             access, lambda it: it.search(path, text, glob=glob, ignore_case=ignore_case)
         )
 
-    async def write(
+    async def change(
         self,
         access: Access,
-        path: str,
-        data: bytes,
+        wanted: Wanted,
         *,
-        expected: Expected = None,
-        overwrite: bool = True,
-    ) -> Written:
-        """Make a file hold *data*; *expected* is the SHA-256 that it must have, or "absent"."""
-        return await self._run(
-            access,
-            lambda it: it.write(path, data, expected=expected, overwrite=overwrite),
-            self._file(access, Operation.WRITE, path),
-        )
+        ledger: Ledger | None = None,
+        patience_s: float | None = None,
+    ) -> FileChange:
+        """Do what is *wanted*, alone on the file or, where folders change, in the project.
 
-    async def append(self, access: Access, path: str, data: bytes) -> Written:
-        """Add *data* at the end of a file, which is made if need be."""
-        lock = self._file(access, Operation.APPEND, path)
-        return await self._run(access, lambda it: it.append(path, data), lock)
+        With a *ledger*, the change is noted before it is made; one that was noted before is not
+        made again, unless it was not made then.
 
-    async def edit(  # noqa: PLR0913 - as of the door
-        self,
-        access: Access,
-        path: str,
-        old: bytes,
-        new: bytes,
-        *,
-        expected: Expected = None,
-        everywhere: bool = False,
-    ) -> Written:
-        """Replace *old*, which occurs exactly once unless *everywhere* is meant, by *new*."""
-        return await self._run(
-            access,
-            lambda it: it.edit(path, old, new, expected=expected, everywhere=everywhere),
-            self._file(access, Operation.EDIT, path),
-        )
+        Raises:
+            LockTimeout: others held the file for *patience_s*, 30 s by default.
+            MissionError: it is refused, by the ledger too, or failed.
+        """
+        hold = self._hold(access, wanted, patience_s)
+        with self._counted(access.project):
+            async with hold:
+                return await self._change(access, wanted, ledger)
 
-    async def mkdir(self, access: Access, path: str, *, parents: bool = False) -> None:
-        """Make a folder, with *parents* also those above it."""
-        authorise(access, Operation.MKDIR, path)
-        await self._run(access, lambda it: it.mkdir(path, parents=parents), self._all(access))
-
-    async def move(
-        self, access: Access, source: str, target: str, *, overwrite: bool = False
-    ) -> None:
-        """Rename a file or folder; only a file overwrites, and only a file."""
-        authorise(access, Operation.MOVE_FROM, source)
-        authorise(access, Operation.MOVE_TO, target)
-        await self._run(
-            access, lambda it: it.move(source, target, overwrite=overwrite), self._all(access)
-        )
-
-    async def delete(self, access: Access, path: str, *, recursive: bool = False) -> None:
-        """Delete anything, a link instead of its target; a folder that is not empty if asked."""
-        authorise(access, Operation.DELETE, path)
-        lock = self._all(access) if recursive else self._file(access, Operation.DELETE, path)
-        await self._run(access, lambda it: it.delete(path, recursive=recursive), lock)
+    async def _change(self, access: Access, wanted: Wanted, ledger: Ledger | None) -> FileChange:
+        known = None if ledger is None else ledger.recall()
+        if known is not None and not await self._in_thread(
+            access, lambda it: it.is_still_to_do(known, wanted)
+        ):
+            return known
+        foreseen = await self._in_thread(access, lambda it: it.foresee(wanted))
+        if ledger is not None:
+            await ledger.note(foreseen.change)
+        failed = None
+        try:
+            # What is noted is done, also for a caller that goes away just now.
+            with trio.CancelScope(shield=True):
+                await self._in_thread(access, foreseen.act)
+        except MissionError as failure:
+            failed = failure
+        if failed is not None:
+            if ledger is not None:
+                await ledger.note_failure(foreseen.change, failed)
+            raise failed
+        return foreseen.change
 
     def forget(self, project: str) -> None:
         """Drop what is known of a project that is gone."""
         self._quotas.pop(project, None)
 
-    def _file(self, access: Access, operation: Operation, path: str) -> Hold:
-        names = authorise(access, operation, path)
-        return self.locks.hold(access.project, (names,), access.holder)
+    def _hold(self, access: Access, wanted: Wanted, patience_s: float | None) -> Hold:
+        paths = [authorise(access, operation, path) for operation, path in uses(wanted)]
+        project, holder = access.project, access.holder
+        if of_one_file(wanted):
+            return self.locks.hold(project, paths, holder, patience_s)
+        return self.locks.hold_project(project, holder, patience_s)
 
-    def _all(self, access: Access) -> Hold:
-        return self.locks.hold_project(access.project, access.holder)
-
-    async def _run(
-        self, access: Access, use: Callable[[ScopedFiles], T], hold: Hold | None = None
-    ) -> T:
+    async def _run(self, access: Access, use: Callable[[ScopedFiles], T]) -> T:
         with self._counted(access.project):
-            if hold is None:
-                return await self._in_thread(access, use)
-            async with hold:
-                return await self._in_thread(access, use)
+            return await self._in_thread(access, use)
 
     async def _in_thread(self, access: Access, use: Callable[[ScopedFiles], T]) -> T:
         quota = self._quotas.setdefault(access.project, Quota(self._limits))

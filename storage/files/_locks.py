@@ -49,8 +49,14 @@ class FileLocks:
         """Seconds."""
         self.table = LockTable()
 
-    def hold(self, project: str, files: Iterable[Names], holder: str) -> Hold:
-        """Hold *files* alone while the `async with` block runs.
+    def hold(
+        self,
+        project: str,
+        files: Iterable[Names],
+        holder: str,
+        patience_s: float | None = None,
+    ) -> Hold:
+        """Hold *files* alone while the `async with` block runs; wait *patience_s* at most for it.
 
         Entering raises:
             LockTimeout: they were not all free in time; none is held then.
@@ -58,11 +64,11 @@ class FileLocks:
         """
         whole = (project, _WHOLE)
         keys = dict.fromkeys((whole, *((project, file_key(names)) for names in files)))
-        return Hold(self, holder, tuple(keys), frozenset((whole,)))
+        return Hold(self, holder, tuple(keys), frozenset((whole,)), patience_s)
 
-    def hold_project(self, project: str, holder: str) -> Hold:
+    def hold_project(self, project: str, holder: str, patience_s: float | None = None) -> Hold:
         """Hold all files of *project*: for what changes folders; raises as :meth:`hold`."""
-        return Hold(self, holder, ((project, _WHOLE),), frozenset())
+        return Hold(self, holder, ((project, _WHOLE),), frozenset(), patience_s)
 
     def list(self) -> tuple[LockInfo, ...]:
         """Return who holds what now, and who waits for it."""
@@ -72,15 +78,21 @@ class FileLocks:
 class Hold:
     """The locks of one operation, from :meth:`FileLocks.hold`; entered once."""
 
-    __slots__ = ("_holder", "_keys", "_locks", "_shared", "_ticket", "_token")
+    __slots__ = ("_holder", "_keys", "_locks", "_patience_s", "_shared", "_ticket", "_token")
 
     def __init__(
-        self, locks: FileLocks, holder: str, keys: tuple[Key, ...], shared: frozenset[Key]
+        self,
+        locks: FileLocks,
+        holder: str,
+        keys: tuple[Key, ...],
+        shared: frozenset[Key],
+        patience_s: float | None,
     ) -> None:
         self._locks = locks
         self._holder = holder
         self._keys = keys
         self._shared = shared
+        self._patience_s = locks.timeout if patience_s is None else patience_s
         self._ticket: Ticket | None = None
         self._token: Token[bool] | None = None
 
@@ -124,7 +136,7 @@ class Hold:
             table.give_back(ticket, trio.current_time())
             return trio.lowlevel.Abort.SUCCEEDED
 
-        with trio.CancelScope(deadline=ticket.asked_at + self._locks.timeout) as patience:
+        with trio.CancelScope(deadline=ticket.asked_at + self._patience_s) as patience:
             await trio.lowlevel.wait_task_rescheduled(leave)
         if patience.cancelled_caught:
             raise _timeout(ticket, obstacles[0])

@@ -19,14 +19,13 @@ def make_folder(place: Workspace, names: Names, *, parents: bool = False) -> Non
     """Make a folder that was not there, with *parents* also those above it."""
     if parents:
         for depth in range(1, len(names)):
-            _make_if_missing(place, names[:depth])
+            _make_ifmissing(place, names[:depth])
     _make(place, names)
 
 
 def move(place: Workspace, source: Names, target: Names, *, overwrite: bool = False) -> None:
     """Rename a file or folder; only a file is ever overwritten, by a file."""
-    if len(target) > len(source) and file_key(target[: len(source)]) == file_key(source):
-        raise refusal(Reason.PATH_INVALID, "A folder cannot be moved into itself.", field="target")
+    _check_elsewhere(source, target)
     root = place.root
     with root.folder(source[:-1]) as from_folder, root.folder(target[:-1]) as to_folder:
         _check_source(source, from_folder)
@@ -45,12 +44,23 @@ def move(place: Workspace, source: Names, target: Names, *, overwrite: bool = Fa
         os.fsync(from_folder)
 
 
+def check_move(place: Workspace, source: Names, target: Names, *, overwrite: bool) -> None:
+    """Refuse what :func:`move` would refuse for what stands there now."""
+    _check_elsewhere(source, target)
+    root = place.root
+    with root.folder(source[:-1]) as from_folder, root.folder(target[:-1]) as to_folder:
+        _check_source(source, from_folder)
+        there = look(to_folder, target[-1])
+        if there is not None:
+            _check_target(target, there, overwrite=overwrite)
+
+
 def delete(place: Workspace, names: Names, *, recursive: bool = False) -> None:
     """Delete anything: of a link only the link, of a folder only if empty or *recursive*."""
     with place.root.folder(names[:-1]) as folder:
         found = look(folder, names[-1])
         if found is None:
-            raise _missing(names)
+            raise missing(names)
         if not place.root.leads_to(names[:-1], folder):
             raise moved_away(names)
         if kind_of(found) is not Kind.FOLDER:
@@ -67,7 +77,7 @@ def delete(place: Workspace, names: Names, *, recursive: bool = False) -> None:
         os.fsync(folder)
 
 
-def _make_if_missing(place: Workspace, names: Names) -> None:
+def _make_ifmissing(place: Workspace, names: Names) -> None:
     with place.root.folder(names[:-1]) as folder:
         found = look(folder, names[-1])
     if found is None:
@@ -81,7 +91,7 @@ def _make(place: Workspace, names: Names) -> None:
         found = look(folder, names[-1])
         if found is not None:
             check_usable(found, names)
-            raise _exists(names)
+            raise exists(names)
         check_room(folder, names, place.limits)
         if not place.root.leads_to(names[:-1], folder):
             raise moved_away(names)
@@ -94,25 +104,32 @@ def _make(place: Workspace, names: Names) -> None:
         os.fsync(folder)
 
 
+def _check_elsewhere(source: Names, target: Names) -> None:
+    if len(target) > len(source) and file_key(target[: len(source)]) == file_key(source):
+        raise refusal(Reason.PATH_INVALID, "A folder cannot be moved into itself.", field="target")
+
+
 def _check_source(names: Names, folder: int) -> None:
     found = look(folder, names[-1])
     if found is None:
-        raise _missing(names)
+        raise missing(names)
     check_usable(found, names)
 
 
 def _check_target(names: Names, found: os.stat_result, *, overwrite: bool) -> None:
     if not overwrite:
-        raise _exists(names)
+        raise exists(names)
     check_file(found, names)
 
 
-def _missing(names: Names) -> Exception:
+def missing(names: Names) -> Exception:
+    """Make the refusal for what is not there."""
     path = "/".join(names)
     return refusal(Reason.NOT_FOUND, f"{path} does not exist: list its folder", path=path)
 
 
-def _exists(names: Names) -> Exception:
+def exists(names: Names) -> Exception:
+    """Make the refusal for a place that is taken."""
     path = "/".join(names)
     return refusal(
         Reason.ALREADY_EXISTS,

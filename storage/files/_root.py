@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from .._errors import Unavailable
 from ._kernel import FILE, FOLDER, MakeOpener, Opener, best_opener
 from ._names import RESERVED_PREFIX, Names, check_project
 from ._reasons import refusal_of
@@ -136,7 +137,7 @@ class Projects:
     """
 
     def __init__(self, path: Path, make_opener: MakeOpener | None = None) -> None:
-        self._make_opener = make_opener or best_opener()
+        self._make_opener = make_opener
         self._folder = os.open(path, FOLDER)
         try:
             with suppress(FileExistsError):
@@ -147,6 +148,14 @@ class Projects:
             raise
         os.fchmod(self._staging, 0o700)
         self._sweep()
+
+    @property
+    def opener(self) -> str | None:
+        """The name of the way to open, for the status page; None where no way is safe."""
+        try:
+            return (self._make_opener or best_opener())(self._folder).name
+        except Unavailable:
+            return None
 
     def __enter__(self) -> Projects:
         return self
@@ -167,15 +176,17 @@ class Projects:
             Invalid: that is no id of a project.
             NotFound: there is no such folder.
             Forbidden: it is a link.
+            Unavailable: this system has no safe way to open files.
         """
         name = check_project(project)
+        make_opener = self._make_opener or best_opener()
         try:
             # Not through the opener: a project may be a mount of its own.
             descriptor = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self._folder)
         except OSError as failure:
             raise refusal_of(failure, name) from failure
         try:
-            yield ProjectRoot(name, descriptor, self._staging, self._make_opener(descriptor))
+            yield ProjectRoot(name, descriptor, self._staging, make_opener(descriptor))
         finally:
             os.close(descriptor)
 

@@ -14,6 +14,8 @@ import attrs
 from .._errors import NotFound
 from . import _moving, _reading, _writing
 from ._access import Access, Operation, authorise
+from ._changes import FileChange, Wanted
+from ._foresight import Foreseen, foresee, is_still_to_do
 from ._names import shown, split
 from ._reasons import Reason, refusal, refusal_of
 from ._records import Content, Entry, Found, Stat, Written
@@ -137,3 +139,17 @@ class ScopedFiles:
         """Delete anything, a link instead of its target; a folder that is not empty if asked."""
         names = authorise(self.access, Operation.DELETE, path)
         _moving.delete(self.place, names, recursive=recursive)
+
+    def foresee(self, wanted: Wanted) -> Foreseen:
+        """Return what *wanted* would change; raises as that would, for what is there now."""
+        try:
+            return foresee(self, wanted)
+        except OSError as failure:
+            raise refusal_of(failure, shown(split(wanted.path))) from failure
+
+    def is_still_to_do(self, change: FileChange, wanted: Wanted) -> bool:
+        """Whether everything is as it was before *change*, which *wanted* had begun."""
+        try:
+            return is_still_to_do(self, change, wanted)
+        except OSError as failure:
+            raise refusal_of(failure, shown(split(wanted.path))) from failure

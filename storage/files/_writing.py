@@ -37,6 +37,14 @@ class Edit:
 
 
 @attrs.frozen
+class Draft:
+    """What a file is to hold, and what it must have held."""
+
+    data: bytes = attrs.field(repr=False)
+    expected: Expected = None
+
+
+@attrs.frozen
 class _Seen:
     """What stood in a file's place, and what the caller had expected there."""
 
@@ -79,11 +87,17 @@ def append(place: Workspace, names: Names, data: bytes) -> Written:
 
     It is rewritten as a whole: a reader never sees half of *data*, at the price of a copy.
     """
+    draft = appended(place, names, data)
+    return write(place, names, draft.data, expected=draft.expected)
+
+
+def appended(place: Workspace, names: Names, data: bytes) -> Draft:
+    """Return what :func:`append` would write."""
     old = _read_if_there(place, names)
     if old is None:
-        return write(place, names, data, expected="absent")
+        return Draft(data, "absent")
     _check_size(old.size + len(data), place.limits)
-    return write(place, names, old.data + data, expected=old.sha256)
+    return Draft(old.data + data, old.sha256)
 
 
 def edit(
@@ -94,6 +108,12 @@ def edit(
     expected: Expected = None,
 ) -> Written:
     """Replace some bytes of a file."""
+    draft = edited(place, names, change, expected=expected)
+    return write(place, names, draft.data, expected=draft.expected)
+
+
+def edited(place: Workspace, names: Names, change: Edit, *, expected: Expected = None) -> Draft:
+    """Return what :func:`edit` would write."""
     content = read(place, names)
     if expected is not None:
         _check_hash(names, expected, content.data)
@@ -101,8 +121,19 @@ def edit(
     if count == 0 or (count > 1 and not change.everywhere):
         raise _mismatch(names, count)
     _check_size(content.size + count * (len(change.new) - len(change.old)), place.limits)
-    data = content.data.replace(change.old, change.new)
-    return write(place, names, data, expected=content.sha256)
+    return Draft(content.data.replace(change.old, change.new), content.sha256)
+
+
+def check_write(place: Workspace, names: Names, draft: Draft, *, overwrite: bool) -> None:
+    """Refuse what :func:`write` would refuse for what stands there now."""
+    _check_size(len(draft.data), place.limits)
+    with place.root.folder(names[:-1]) as folder:
+        found = look(folder, names[-1])
+        if found is None:
+            _check_absent_is_fine(names, draft.expected)
+            check_room(folder, names, place.limits)
+            return
+    _check_old(place, names, found, draft.expected, overwrite=overwrite)
 
 
 def _check_size(size: int, limits: Limits) -> None:

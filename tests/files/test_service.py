@@ -11,7 +11,18 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from mission_control.storage import Forbidden, Limited, NotFound
-from mission_control.storage.files import FileLocks, Files, LockTimeout, Projects
+from mission_control.storage.files import (
+    AppendToFile,
+    Delete,
+    EditFile,
+    FileLocks,
+    Files,
+    LockTimeout,
+    MakeFolder,
+    Move,
+    Projects,
+    WriteFile,
+)
 from mission_control.storage.files._files import PENDING
 from mission_control.storage.files._root import ProjectRoot
 
@@ -50,19 +61,19 @@ class Gate:
 
 async def test_every_operation_goes_through(projects: Projects) -> None:
     files = Files(projects)
-    written = await files.write(AGENT, "src/a", b"one")
-    assert (await files.read(AGENT, "src/a")).sha256 == written.sha256
-    await files.append(AGENT, "src/a", b" two")
-    await files.edit(AGENT, "src/a", b"one", b"1", expected=None)
+    written = await files.change(AGENT, WriteFile("src/a", b"one"))
+    assert (await files.read(AGENT, "src/a")).sha256 == written.after
+    await files.change(AGENT, AppendToFile("src/a", b" two"))
+    await files.change(AGENT, EditFile("src/a", b"one", b"1"))
     assert (await files.read(AGENT, "src/a", offset=2)).text == "two"
     assert (await files.stat(AGENT, "src/a")).size == 5
-    await files.mkdir(AGENT, "src/d/e", parents=True)
-    await files.move(AGENT, "src/a", "src/d/a")
+    await files.change(AGENT, MakeFolder("src/d/e", parents=True))
+    await files.change(AGENT, Move("src/a", "src/d/a"))
     assert [entry.name for entry in await files.list(AGENT, "src/d")] == ["a", "e"]
     assert len((await files.search(AGENT, ".", "two")).matches) == 1
-    await files.delete(AGENT, "src/d", recursive=True)
-    await files.write(WRITER, "top.txt", b"x")
-    await files.delete(WRITER, "top.txt")
+    await files.change(AGENT, Delete("src/d", recursive=True))
+    await files.change(WRITER, WriteFile("top.txt", b"x"))
+    await files.change(WRITER, Delete("top.txt"))
     assert not await files.exists(AGENT, "src/d")
     assert not files.locks.list()
     files.forget("alpha")
@@ -71,11 +82,11 @@ async def test_every_operation_goes_through(projects: Projects) -> None:
 async def test_refusals_come_before_locks_and_leave_none(projects: Projects) -> None:
     files = Files(projects)
     with pytest.raises(Forbidden):
-        await files.write(AGENT, "../beta/x", b"")
+        await files.change(AGENT, WriteFile("../beta/x", b""))
     with pytest.raises(NotFound):
-        await files.write(AGENT, "src/none/x", b"")
+        await files.change(AGENT, WriteFile("src/none/x", b""))
     with pytest.raises(Forbidden):
-        await files.move(AGENT, "src/a", "a")
+        await files.change(AGENT, Move("src/a", "a"))
     assert not files.locks.list()
 
 
@@ -83,7 +94,7 @@ async def test_writers_of_one_file_take_turns_and_lose_nothing(projects: Project
     files = Files(projects)
 
     async def add(number: int) -> None:
-        await files.append(AGENT, "src/log", f"{number}\n".encode())
+        await files.change(AGENT, AppendToFile("src/log", f"{number}\n".encode()))
 
     async with trio.open_nursery() as nursery:
         for number in range(PENDING):
@@ -101,7 +112,7 @@ async def test_a_thread_that_writes_keeps_its_lock_when_its_task_is_cancelled(
 
     async def write(data: bytes, scope: trio.CancelScope) -> None:
         with scope:
-            await files.write(AGENT, "src/a", data)
+            await files.change(AGENT, WriteFile("src/a", data))
             order.append(data)
 
     first = trio.CancelScope()
@@ -125,10 +136,10 @@ async def test_who_waits_for_a_slow_writer_is_told_so(
 ) -> None:
     files, gate = Files(projects, FileLocks(timeout=0.01)), Gate(monkeypatch)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(files.write, AGENT, "src/a", b"slow")
+        nursery.start_soon(files.change, AGENT, WriteFile("src/a", b"slow"))
         await gate.wait_until_reached()
         with pytest.raises(LockTimeout, match="agent coder:alpha"):
-            await files.write(WRITER, "src/a", b"fast")
+            await files.change(WRITER, WriteFile("src/a", b"fast"))
         gate.open.set()
     assert (await files.read(AGENT, "src/a")).data == b"slow"
 
@@ -139,7 +150,7 @@ async def test_one_project_cannot_queue_without_end(
     files, gate = Files(projects), Gate(monkeypatch)
     async with trio.open_nursery() as nursery:
         for _ in range(PENDING):
-            nursery.start_soon(files.write, AGENT, "src/a", b"x")
+            nursery.start_soon(files.change, AGENT, WriteFile("src/a", b"x"))
         await gate.wait_until_reached()
         await wait_all_tasks_blocked()
         with pytest.raises(Limited) as refused:
