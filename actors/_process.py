@@ -10,16 +10,26 @@ runs that the next life of the sidecar would not find.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 import trio
 
-from ..storage import replace_file
-from ._processes import PULSE_VARIABLE, end_group, end_strays, start_time
+from ..storage import Invalid, replace_file
+from ._confined import CannotConfine, ConfinedProcess, Start, open_confined
+from ._confinement import SYSTEM, Bounds, Confinement, Hold, LandlockMode, hold
+from ._environment import passed_on, told
+from ._landlock import abi
+from ._output import Output
+from ._processes import end_group, end_strays, start_time
+from ._profiles import HOW_TO_ACT, Profile, profile_of
+from ._reach import reach
 from ._runner import (
     HostAgent,
     Life,
@@ -29,14 +39,14 @@ from ._runner import (
     RunHandle,
     SessionOrder,
 )
+from ._scratch import make_scratch, remove_scratch
 
 GATE = 'read -r _ || exit 125; exec "$@"'
-MAX_OUTPUT_CHARS = 4_000
 READ_BYTES = 65_536
 DRAIN_S = 0.5
+REFUSED = " (the command is held inside its project: see process.landlock)"
 
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM")
-"""What of our own environment a command gets to see: no secret of ours stands under these names."""
+_Process: TypeAlias = trio.Process | ConfinedProcess
 
 
 @attrs.frozen
@@ -50,6 +60,9 @@ class ProcessRunner:
     """More names to pass on."""
     grace_s: float = 2.0
     """Between SIGTERM and SIGKILL."""
+    confinement: Confinement = attrs.field(factory=Confinement)
+    private: tuple[Path, ...] = ()
+    """Of these folders, as the home is, commands see nothing but their project."""
 
     @property
     def name(self) -> str:
@@ -59,6 +72,11 @@ class ProcessRunner:
     @property
     def away(self) -> None:
         """Local commands can always be run."""
+
+    @property
+    def hold(self) -> Hold:
+        """What keeps commands in their place."""
+        return hold(self.confinement.mode, abi())
 
     async def open_session(self, order: SessionOrder) -> str:
         """A process keeps nothing between pulses: its session is only a name."""
@@ -88,20 +106,66 @@ class ProcessRunner:
         if not order.command:
             detail = "the agent has no command: create it with one, or configure a default"
             return Outcome(OutcomeKind.FAILED, detail)
+        try:
+            profile = profile_of(order.command)
+        except Invalid as unknown:
+            return Outcome(OutcomeKind.FAILED, unknown.message)
         await trio.to_thread.run_sync(_write_status, order)
         try:
-            process = await trio.lowlevel.open_process(
-                ["/bin/sh", "-c", GATE, "sh", *order.command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=order.cwd,
-                env=self._environment(order),
-                start_new_session=True,
-            )
+            return await self._run(order, profile, life)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(remove_scratch, order.pulse_id)
+
+    async def _run(self, order: PulseOrder, profile: Profile | None, life: Life) -> Outcome:
+        try:
+            process = await self._start(order, profile)
+        except CannotConfine as why:
+            return Outcome(OutcomeKind.FAILED, f"cannot confine the command: {why}")
         except (OSError, ValueError) as error:  # ValueError: a zero byte among the words
             return Outcome(OutcomeKind.FAILED, f"cannot start {order.command[0]}: {error}")
-        return await self._follow(process, order, life)
+        output = Output(profile.hear if profile else lambda said, _: said)
+        text = (
+            f"{order.status_text}\n{order.prompt}\n{HOW_TO_ACT}" if profile else order.status_text
+        )
+        await self._follow(process, order, life, output, text)
+        return output.outcome(process.returncode, REFUSED if self.hold.confined else "")
+
+    async def _start(self, order: PulseOrder, profile: Profile | None) -> _Process:
+        """Start the order's command behind the gate."""
+        command = (*profile.command, *order.command[1:]) if profile else order.command
+        more = (*self.pass_on, *(profile.pass_on if profile else ()))
+        env = passed_on(self.environ, more) | told(order, self.url())
+        start = Start(["/bin/sh", "-c", GATE, "sh", *command], order.cwd, env)
+        holds = self.hold
+        if not holds.confined:
+            if self.confinement.mode is LandlockMode.REQUIRED:
+                raise CannotConfine(f"process.landlock is required, and {holds.text}")
+            return await _open(start)
+        scratch = await trio.to_thread.run_sync(make_scratch, order.pulse_id)
+        bounds = await trio.to_thread.run_sync(self._bounds, order, profile, command, scratch)
+        start = attrs.evolve(start, env=env | {"TMPDIR": str(scratch)})
+        return await open_confined(start, bounds, holds.version)
+
+    def _bounds(
+        self, order: PulseOrder, profile: Profile | None, command: tuple[str, ...], scratch: Path
+    ) -> Bounds:
+        wanted = self.confinement
+        return Bounds(
+            scope=order.scope,
+            src=order.cwd,
+            notes=_there(order.scope / "agents" / order.soul / "working.md"),
+            scratch=scratch,
+            read=(*_resolved(reach(command, self.environ)), *self._places(wanted.read)),
+            write=self._places((*wanted.write, *(profile.write if profile else ()))),
+            links=order.project_id in wanted.links,
+            system=_system(),
+            private=_resolved(self.private),
+        )
+
+    def _places(self, named: tuple[str, ...]) -> tuple[Path, ...]:
+        home = self.environ.get("HOME", "/")
+        return _resolved(Path(home, name[2:] if name[:2] == "~/" else name) for name in named)
 
     # Nothing of it lives on that could give a sign.
     async def recover(self, order: PulseOrder, handle: RunHandle, life: Life) -> Outcome:  # noqa: ARG002
@@ -114,15 +178,18 @@ class ProcessRunner:
             if started is not None and started == handle.process_started:
                 await end_group(handle.process_group, self.grace_s)
             await end_strays(order.pulse_id)
+            await trio.to_thread.run_sync(remove_scratch, order.pulse_id)
         return Outcome(OutcomeKind.LOST, "the sidecar ended while the command ran")
 
-    async def _follow(self, process: trio.Process, order: PulseOrder, life: Life) -> Outcome:
-        tail = _Tail()
+    async def _follow(
+        self, process: _Process, order: PulseOrder, life: Life, output: Output, text: str
+    ) -> None:
+        """Open the gate, hand over *text*, and hear the command to its end."""
         try:
             await life.started(RunHandle(process.pid, start_time(process.pid)))
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_read, process, tail, life)
-                nursery.start_soon(_write, process, f"\n{order.status_text}")
+                nursery.start_soon(_read, process, output, life)
+                nursery.start_soon(_write, process, f"\n{text}")
                 await process.wait()
                 await end_group(process.pid, self.grace_s)
                 # What is left in the pipe is read; who fled the group may hold it open for ever.
@@ -135,48 +202,29 @@ class ProcessRunner:
                 for pipe in (process.stdin, process.stdout):
                     if pipe is not None:
                         await pipe.aclose()
-        return _outcome(process.returncode, tail.text())
-
-    def _environment(self, order: PulseOrder) -> dict[str, str]:
-        names = (*PASSED_ON, *self.pass_on)
-        passed = {name: self.environ[name] for name in names if name in self.environ}
-        ours = {
-            PULSE_VARIABLE: order.pulse_id,
-            "MISSION_CONTROL_URL": self.url(),
-            "MISSION_CONTROL_TOKEN": order.token,
-            "MISSION_CONTROL_AGENT_ID": order.agent_id,
-            "MISSION_CONTROL_PROJECT_ID": order.project_id,
-            "MISSION_CONTROL_TASK_ID": order.task_id or "",
-            "MISSION_CONTROL_ATTEMPT": str(order.attempt),
-            "MISSION_CONTROL_STATUS_FILE": str(order.scope / "agents" / order.soul / "status.md"),
-            "MISSION_CONTROL_PULSE_KIND": order.kind,
-            "MISSION_CONTROL_PROMPT": order.prompt,
-        }
-        return passed | ours
 
 
-class _Tail:
-    """The last of what was written."""
+async def _open(start: Start) -> trio.Process:
+    return await trio.lowlevel.open_process(
+        start.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=start.cwd,
+        env=start.env,
+        start_new_session=True,
+    )
 
-    def __init__(self) -> None:
-        self._bytes = b""
 
-    def add(self, chunk: bytes) -> None:
-        self._bytes = (self._bytes + chunk)[-4 * MAX_OUTPUT_CHARS :]
-
-    def text(self) -> str:
-        return self._bytes.decode("utf-8", "replace")[-MAX_OUTPUT_CHARS:].strip()
-
-
-async def _read(process: trio.Process, tail: _Tail, life: Life) -> None:
+async def _read(process: _Process, output: Output, life: Life) -> None:
     assert process.stdout is not None  # noqa: S101 - asked for with PIPE
     with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
         while chunk := await process.stdout.receive_some(READ_BYTES):
-            tail.add(bytes(chunk))
+            output.add(bytes(chunk))
             life.sign("output")
 
 
-async def _write(process: trio.Process, text: str) -> None:
+async def _write(process: _Process, text: str) -> None:
     assert process.stdin is not None  # noqa: S101 - asked for with PIPE
     # A command need not read its standard input.
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -190,9 +238,17 @@ def _write_status(order: PulseOrder) -> None:
     replace_file(folder / "status.md", order.status_text, mode=0o644)
 
 
-def _outcome(code: int | None, output: str) -> Outcome:
-    if code == 0:
-        return Outcome(OutcomeKind.SUCCEEDED, output=output)
-    last = output.splitlines()[-1] if output else "no output"
-    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    return Outcome(OutcomeKind.FAILED, f"{how}: {last[:200]}", output)
+@functools.cache
+def _system() -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(_resolved(SYSTEM)))  # /bin and /usr/bin may be one
+
+
+def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(path.resolve() for path in paths)
+
+
+def _there(notes: Path) -> Path:
+    """Make sure that there is a file of notes: a rule holds for a file, not for a name."""
+    with suppress(OSError):
+        os.close(os.open(notes, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    return notes

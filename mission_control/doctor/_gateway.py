@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -24,18 +25,21 @@ from ._finding import Finding, fault
 TIMEOUT_S = 30.0
 
 
-async def examine_gateway(address: GatewayAddress, agent: str) -> list[Finding]:
-    """Return what can be found out about the Gateway at *address* with the agent *agent*."""
+async def examine_gateway(address: GatewayAddress, agent: str, home: Path) -> list[Finding]:
+    """Return what can be found out about the Gateway at *address* with the agent *agent*.
+
+    None of its agents should reach *home*, ours.
+    """
     try:
         async with open_connection(address, lambda _: None) as connection:
-            return await _ask(connection, agent)
+            return await _ask(connection, agent, home)
     except GatewayRefused as refused:
         return [fault("Gateway", refused.message, "see the line above")]
     except (Unavailable, Deadline) as away:
         return [fault("Gateway", away.message, "start it, or check gateway.url")]
 
 
-async def _ask(connection: GatewayConnection, agent: str) -> list[Finding]:
+async def _ask(connection: GatewayConnection, agent: str, home: Path) -> list[Finding]:
     clock = facts.clock(connection.hello.clock_ms, round(time.time() * 1000))
     health = await _call(connection, "health", {})
     system = await _call(connection, "system.info", {})
@@ -51,7 +55,7 @@ async def _ask(connection: GatewayConnection, agent: str) -> list[Finding]:
         found.append(await _tools(connection, agent))
     config = await _call(connection, "config.get", {})
     parsed = config.get("parsed")
-    found += facts.sandbox(parsed if isinstance(parsed, dict) else {}, agent)
+    found += facts.sandbox(parsed if isinstance(parsed, dict) else {}, agent, home)
     return found
 
 

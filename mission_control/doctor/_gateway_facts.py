@@ -7,8 +7,10 @@ The payloads are those of `health`, `config.get`, `plugins.inspect`, `tools.cata
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
+from ..gateway_bridge import sandbox_leaks
 from ._finding import Finding, fault, hint, ok, warning
 
 KNOWN_VERSION = "2026.9.6"
@@ -102,28 +104,14 @@ def tools(catalog: Mapping[str, Any], agent: str, wanted: Sequence[str]) -> Find
     )
 
 
-def sandbox(config: Mapping[str, Any], agent: str) -> Iterator[Finding]:
-    """Judge what keeps commands of the agent *agent* inside its folder."""
-    agents = _mapping(config, "agents")
-    entry = _mapping(_mapping(agents, "entries"), agent)
-    box = _mapping(_mapping(agents, "defaults"), "sandbox") | _mapping(entry, "sandbox")
-    mode = box.get("mode", "off")
-    if mode == "all":
-        yield ok("sandbox", f"commands of agent {agent} run in a sandbox")
-    else:
-        yield warning(
-            "sandbox",
-            f"sandbox mode is {mode!r} for agent {agent}: what its commands write is not held"
-            " inside the project, whatever the file tools refuse",
-            "set agents.defaults.sandbox.mode to 'all', or give the agent no exec tool",
-        )
-    fs = _mapping(_mapping(config, "tools"), "fs") | _mapping(_mapping(entry, "tools"), "fs")
-    if mode != "all" and not fs.get("workspaceOnly"):
-        yield hint(
-            "file tools",
-            "OpenClaw's own file tools are held inside the scope by the plugin alone",
-            "set tools.fs.workspaceOnly to true for a second fence",
-        )
+def sandbox(config: Mapping[str, Any], agent: str, home: PurePath) -> Iterator[Finding]:
+    """Judge what keeps commands of the agent *agent* inside its folder, and out of *home*."""
+    leaks = list(sandbox_leaks(config, agent, home))
+    for leak in leaks:
+        say = warning if leak.grave else hint
+        yield say(leak.topic, leak.text, leak.remedy)
+    if not any(leak.grave for leak in leaks):
+        yield ok("sandbox", f"commands of agent {agent} run in a sandbox, or not at all")
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:

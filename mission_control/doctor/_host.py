@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -61,11 +62,24 @@ def _room(home: Path) -> Finding:
 
 
 def _private(home: Home) -> Iterator[Finding]:
-    for path in (home.database, home.token, home.device):
+    for path in (home.database, home.token, home.principals, home.device):
         if path.exists() and path.stat().st_mode & 0o077:
             yield warning(
                 "secrets", f"others on this host may read {path}", f"run 'chmod 600 {path}'"
             )
+    yield from _access(home)
+
+
+def _access(home: Home) -> Iterator[Finding]:
+    """Yield the modes of what opens the API, and what is wrong with them."""
+    folder = home.socket.parent
+    ways = [path for path in (home.token, home.principals, folder, home.socket) if path.exists()]
+    if home.socket.exists() and folder.stat().st_mode & 0o077:
+        remedy = "start the sidecar again, which closes it"
+        yield warning("access", f"others on this host may enter {folder}", remedy)
+    elif ways:
+        modes = [f"{path.name} {stat.S_IMODE(path.stat().st_mode):04o}" for path in ways]
+        yield ok("access", ", ".join(modes))
 
 
 def _database(home: Home) -> Iterator[Finding]:

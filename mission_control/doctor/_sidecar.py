@@ -36,6 +36,8 @@ _AGAIN = "end it if it still runs, and start it with 'mission-control run'"
 
 def _judge(url: str, health: Mapping[str, Any]) -> list[Finding]:
     text = f"version {health.get('version')} runs at {url}"
+    told = [warning("sidecar", each, "see docs/pulses.md") for each in health.get("warnings", ())]
     if not health.get("away"):
-        return [ok("sidecar", f"{text}, and wakes agents")]
-    return [warning("sidecar", f"{text}; no pulse can be run: {health['away']}", "mend that")]
+        return [ok("sidecar", f"{text}, and wakes agents"), *told]
+    away = warning("sidecar", f"{text}; no pulse can be run: {health['away']}", "mend that")
+    return [away, *told]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,32 +81,21 @@ def test_tools_that_an_agent_is_not_offered_are_named() -> None:
 
 
 def _levels(config: dict[str, Any], agent: str = "main") -> list[tuple[str, Level]]:
-    return [(finding.topic, finding.level) for finding in facts.sandbox(config, agent)]
+    return [(found.topic, found.level) for found in facts.sandbox(config, agent, Path("/mc"))]
 
 
 def test_a_sandbox_that_is_off_is_a_warning_that_says_what_it_means() -> None:
-    (finding, _) = facts.sandbox({}, "main")
+    (finding, _) = facts.sandbox({}, "main", Path("/mc"))
     assert finding.level is Level.WARNING
     assert "not held inside the project" in finding.text
     assert _levels({})[1] == ("file tools", Level.HINT)
 
 
-def test_a_sandbox_that_is_on_is_well() -> None:
-    on = {"agents": {"defaults": {"sandbox": {"mode": "all"}}}}
+def test_a_sandbox_that_is_on_and_leaks_nothing_is_well() -> None:
+    on = {"agents": {"defaults": {"sandbox": {"mode": "all", "workspaceAccess": "rw"}}}}
     assert _levels(on) == [("sandbox", Level.OK)]
 
 
-def test_what_is_set_for_the_agent_goes_before_the_defaults() -> None:
-    config = {
-        "agents": {
-            "defaults": {"sandbox": {"mode": "off"}},
-            "entries": {"crew": {"sandbox": {"mode": "all"}}},
-        }
-    }
-    assert _levels(config, "crew") == [("sandbox", Level.OK)]
-    assert _levels(config, "main")[0] == ("sandbox", Level.WARNING)
-
-
-def test_a_second_fence_of_the_file_tools_is_seen() -> None:
-    config = {"tools": {"fs": {"workspaceOnly": True}}}
-    assert _levels(config) == [("sandbox", Level.WARNING)]
+def test_an_agent_without_commands_is_well_with_a_hint_for_the_second_fence() -> None:
+    config = {"tools": {"deny": ["group:runtime"]}}
+    assert _levels(config) == [("file tools", Level.HINT), ("sandbox", Level.OK)]

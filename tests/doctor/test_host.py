@@ -10,7 +10,7 @@ import pytest
 
 from mission_control.actors import Home
 from mission_control.doctor import Finding, Level, examine_gateway, examine_host, examine_sidecar
-from mission_control.gateway_bridge import GatewayAddress
+from mission_control.gateway_bridge import GatewayAddress, open_local
 from mission_control.storage import ManualClock, migrate, open_writer
 from mission_control.storage.backups import Backups
 
@@ -91,6 +91,20 @@ def test_secrets_that_others_may_read_are_told(home: Home) -> None:
     assert "chmod 600" in finding.remedy
 
 
+def test_the_ways_in_are_shown_with_their_modes(home: Home) -> None:
+    home.token.write_text("t")
+    home.token.chmod(0o600)
+    with open_local(home.socket):
+        finding = found(home, "access")
+        assert finding.level is Level.OK
+        assert "mission-control.token 0600" in finding.text
+        assert "mission-control.run 0700, rpc.sock 0600" in finding.text
+        home.socket.parent.chmod(0o755)
+        finding = found(home, "access")
+        assert finding.level is Level.WARNING
+        assert "may enter" in finding.text
+
+
 async def test_no_sidecar_is_a_hint(home: Home) -> None:
     (finding,) = await examine_sidecar(home)
     assert finding.level is Level.HINT
@@ -111,6 +125,8 @@ async def test_an_announcement_that_cannot_be_read_is_no_crash(home: Home, annou
 
 
 async def test_a_gateway_that_is_not_there_is_a_fault() -> None:
-    (finding,) = await examine_gateway(GatewayAddress("ws://127.0.0.1:9/", "t"), "main")
+    (finding,) = await examine_gateway(
+        GatewayAddress("ws://127.0.0.1:9/", "t"), "main", Path("/home")
+    )
     assert finding.level is Level.FAULT
     assert "is it running?" in finding.text

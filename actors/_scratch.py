@@ -1,0 +1,31 @@
+"""The folder for temporary files that a confined attempt has to itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def make_scratch(pulse_id: str) -> Path:
+    """Make it, for this user only, where temporary files go.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    return Path(tempfile.mkdtemp(prefix=_prefix(pulse_id)))
+
+
+def remove_scratch(pulse_id: str) -> None:
+    """Remove it, and what an earlier life of ours left of it; what cannot be removed stays."""
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(_prefix(pulse_id))
+            if ours and entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _prefix(pulse_id: str) -> str:
+    return f"mission-control-{pulse_id}-"

@@ -1,0 +1,76 @@
+"""What a command is found to need, before anything is started."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mission_control.actors._reach import installation, interpreter, ourselves, program, reach
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of programs: a script for `runs`, which is a link into another installation."""
+    own, other = tmp_path / "own" / "bin", tmp_path / "other" / "bin"
+    for folder in (own, other, tmp_path / "other" / "lib", tmp_path / "other" / "share"):
+        folder.mkdir(parents=True)
+    (own / "script").write_text("#!/usr/bin/env runs\n")
+    (other / "runs").write_bytes(b"\x7fELF")
+    (own / "runs").symlink_to("../../other/bin/runs")
+    for file in (own / "script", other / "runs"):
+        file.chmod(0o755)
+    return own
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"#!/bin/sh\necho", "/bin/sh"),
+        (b"#! /usr/bin/python3 -I\n", "/usr/bin/python3"),
+        (b"#!/usr/bin/env node\n", "node"),
+        (b"#!/usr/bin/env -S A=b node --x\n", "node"),
+        (b"#!/usr/bin/env\n", ""),
+        (b"#!\n", ""),
+        (b"\x7fELF", ""),
+        (b"", ""),
+    ],
+)
+def test_the_interpreter_of_a_script_is_read_from_its_first_line(head: bytes, found: str) -> None:
+    assert interpreter(head) == found
+
+
+def test_a_program_is_followed_through_its_interpreter_and_its_links(tools: Path) -> None:
+    found = {path.resolve() for path in program("script", str(tools))}
+    root = tools.parent.parent
+    assert {tools, root / "other" / "bin", root / "other" / "lib"} <= found
+    assert root / "other" / "share" not in found
+
+
+def test_what_is_no_program_needs_nothing(tools: Path) -> None:
+    assert list(program("no-such", str(tools))) == []
+    (tools / "turns").symlink_to("turns")
+    assert list(program("turns", str(tools))) == []
+
+
+def test_libraries_are_looked_for_beside_folders_of_programs_only() -> None:
+    assert Path("/x/lib") in installation(Path("/x/bin"))
+    assert list(installation(Path("/x/tools"))) == [Path("/x/tools")]
+
+
+def test_the_users_home_is_never_in_reach_as_a_whole(tools: Path, tmp_path: Path) -> None:
+    user = tmp_path / "own"
+    environ = {"HOME": str(user), "PATH": f"{user}:{tools}:.:relative"}
+    command = ["script", str(user), str(tmp_path), "/", str(tools / "script"), "/no/such/file"]
+    found = reach(command, environ)
+    assert tools in found
+    assert tools / "script" in found
+    assert not {user, tmp_path, Path("/"), Path()} & set(found)
+    assert all(path.is_absolute() and path.exists() for path in found)
+
+
+def test_this_program_is_in_reach_for_agents_use_its_command_line() -> None:
+    found = set(ourselves())
+    assert Path(sys.prefix) in found
+    assert Path(__file__).parent.parent.parent / "actors" in found
