@@ -19,6 +19,7 @@ from ._errors import (
     Unavailable,
     from_wire,
 )
+from ._folders import pack_folder, remove_folder
 from ._group import StorageFailed, Write, run_write
 from ._ids import slug, uuid7
 from ._instance import HomeInUse, hold_home
@@ -27,8 +28,11 @@ from ._plain import read_plain
 from ._records import (
     Agent,
     AgentStatus,
+    Budget,
+    BudgetLevel,
     Change,
     ChronicleEntry,
+    Deletion,
     Dependency,
     HelpRequest,
     HelpState,
@@ -49,7 +53,7 @@ from ._registry import COMMANDS, fields_of, make_command, name_of
 from ._table import record_of
 from ._transaction import Command, Transaction
 from ._writer import Writer
-from .reads import OPEN_COLUMNS, Reads, Result, TaskFilter, TaskPlace
+from .reads import OPEN_COLUMNS, PulsesOf, Reads, Result, TaskFilter, TaskPlace
 from .schema import Migration, SchemaMismatch, known_migrations, migrate
 
 __all__ = [
@@ -59,6 +63,8 @@ __all__ = [
     "US",
     "Agent",
     "AgentStatus",
+    "Budget",
+    "BudgetLevel",
     "Change",
     "ChronicleEntry",
     "Clock",
@@ -66,6 +72,7 @@ __all__ = [
     "Conflict",
     "DatabaseUnusable",
     "Deadline",
+    "Deletion",
     "Dependency",
     "Fence",
     "Forbidden",
@@ -86,6 +93,7 @@ __all__ = [
     "Pulse",
     "PulseKind",
     "PulseState",
+    "PulsesOf",
     "Reads",
     "Result",
     "SchemaMismatch",
@@ -116,8 +124,10 @@ __all__ = [
     "name_of",
     "open_reader",
     "open_writer",
+    "pack_folder",
     "read_plain",
     "record_of",
+    "remove_folder",
     "replace_file",
     "run_write",
     "slug",

@@ -41,6 +41,15 @@ class ProjectState(Enum):
     ARCHIVED = "archived"
 
 
+class Deletion(Enum):
+    """What becomes of the folder of a project that is being deleted."""
+
+    ARCHIVE = "archive"
+    """It is packed into a file among the backups."""
+    PURGE = "purge"
+    """Nothing of it is kept."""
+
+
 class PulseState(Enum):
     """How far an attempt has come."""
 
@@ -80,6 +89,8 @@ class Project:
     created_at: int
     updated_at: int
     version: int = 1
+    deleting: Deletion | None = None
+    """Set once it is being deleted: nothing else is done with it any more."""
 
 
 @attrs.frozen
@@ -115,6 +126,8 @@ class Agent:
     created_at: int
     updated_at: int
     version: int = 1
+    owes_memory: bool = False
+    """Its task is done, and it has not been asked yet what it learned: pauses do not undo that."""
 
 
 @attrs.frozen
@@ -210,6 +223,45 @@ class Pulse:
     fence: int = 0
     """The token of its lease: what it writes counts while the lease has this one."""
     version: int = 1
+    effects: str = ""
+    """What it is known to have done outside, or may have done unseen; empty where that is nothing.
+
+    It is written when an attempt ends that did not succeed.
+    """
+    skipped: int = 0
+    """How many times of the schedule came while it ran."""
+
+
+class BudgetLevel(Enum):
+    """How much of a budget is left."""
+
+    AMPLE = "ample"
+    SHORT = "short"
+    """The share is reached at which somebody is warned."""
+    SPENT = "spent"
+    """No pulse is begun any more on this day."""
+
+
+@attrs.frozen
+class Budget:
+    """What the pulses of a project, or of the home, may take in a day (UTC), and what they took."""
+
+    id: str
+    """The project's, or `*` for the home."""
+    project_id: str | None
+    tokens_per_day: int | None
+    """None where there is no limit; so is the cost."""
+    cost_usd_per_day: float | None
+    warn_at: float
+    """The share of either limit at which somebody is warned."""
+    day: str
+    """The day that the following are of, as `2026-11-22`; on a later one nothing is spent yet."""
+    tokens: int
+    cost_usd: float
+    level: BudgetLevel
+    created_at: int
+    updated_at: int
+    version: int = 1
 
 
 @attrs.frozen
@@ -243,6 +295,8 @@ class HelpRequest:
     created_at: int
     answered_at: int | None
     version: int = 1
+    told_at: int | None = None
+    """When it was sent to a person through the Gateway."""
 
 
 @attrs.frozen
@@ -260,6 +314,10 @@ class Message:
     version: int = 1
     wakes: bool = True
     """Whether it is a reason for a pulse, or waits for the next one."""
+    failures: int = 0
+    """Pulses that were shown it and failed."""
+    not_before: int | None = None
+    """No reason for a pulse before this time."""
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ import attrs
 from ._errors import Invalid, NotFound
 from ._records import (
     Agent,
+    Budget,
     ChronicleEntry,
     Dependency,
     HelpRequest,
@@ -106,6 +107,10 @@ class Table(Generic[R]):
         self.delete = f"DELETE FROM {name} WHERE id = ?"  # noqa: S608
         self._by_id = f"{self.select} WHERE id = ?"
 
+    def has(self, field: str) -> bool:
+        """Whether its records have this field."""
+        return field in self._fields
+
     def row(self, record: R) -> list[Any]:
         """Return the cells of *record*, in the order of `columns`."""
         cells = list(self._cells(record))
@@ -168,6 +173,7 @@ HELP_REQUESTS = Table(HelpRequest, "help_requests")
 MESSAGES = Table(Message, "messages")
 CHRONICLE = Table(ChronicleEntry, "chronicle")
 MEMORIES = Table(Memory, "memories")
+BUDGETS = Table(Budget, "budgets")
 
 _TABLES: dict[str, Table[Any]] = {
     table.name: table
@@ -184,12 +190,18 @@ _TABLES: dict[str, Table[Any]] = {
         MESSAGES,
         CHRONICLE,
         MEMORIES,
+        BUDGETS,
     )
 }
 
 
 ENTITIES = tuple(_TABLES)
 """What the change log calls the tables."""
+
+
+def project_tables() -> list[Table[Any]]:
+    """Return the tables whose rows are of a project, those that refer to others before them."""
+    return [table for table in reversed(_TABLES.values()) if table.has("project_id")]
 
 
 def table_named(entity: str) -> Table[Any]:

@@ -36,8 +36,10 @@ MAX_DEPTH = 12
 Parts: TypeAlias = tuple[str, ...]
 
 _CAREFULLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TOP = {"mission-control.toml", "souls", "projects"}
-_OF_A_PROJECT = {"KANBAN.md", "CHRONICLE.md", ".context", "daily", "agents", "archive"}
+_TOP = {"mission-control.toml", "mission-control.template", "souls", "projects"}
+_OF_A_PROJECT = {
+    "KANBAN.md", "CHRONICLE.md", ".context", ".template", "daily", "agents", "archive",
+}  # fmt: skip
 
 
 @attrs.define

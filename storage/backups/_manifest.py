@@ -23,9 +23,9 @@ MAX_BYTES = 256 << 20
 """Of a manifest: what some sixty projects may list at most."""
 
 _OURS = re.compile(
-    r"mission-control\.toml"
+    r"mission-control\.(toml|template)"
     r"|souls/.+"
-    r"|projects/[^/]+/(KANBAN\.md|CHRONICLE\.md|\.context|(daily|agents|archive)/.+)",
+    r"|projects/[^/]+/(KANBAN\.md|CHRONICLE\.md|\.context|\.template|(daily|agents|archive)/.+)",
     re.DOTALL,
 )
 """Paths inside a home that a backup may hold.  Not `src/`: that is the project's own, and has

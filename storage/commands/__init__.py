@@ -5,25 +5,44 @@ from .agents import (
     DestroyAgent,
     SendMessage,
     SetAgentStatus,
+    UpgradeAgent,
     check_soul_name,
 )
-from .help import AnswerHelp, RequestHelp
+from .budgets import (
+    BUDGET_CHARGED,
+    BUDGET_SHORT,
+    BUDGET_SPENT,
+    WARN_AT,
+    SetBudget,
+    level_on,
+    next_day,
+)
+from .erasure import EraseProject
+from .files import FILE_EVENT, NoteFileChange
+from .help import AnswerHelp, NoteTold, RequestHelp
 from .history import MAX_TRIMMED, TrimLog
 from .memory import DistillMemory, LogEvent, UpdateChronicle
 from .mirrors import NoteMirrors
-from .projects import InitProject, InstallSoul, RenameProject, SetProjectState
-from .pulses import HALTED, BeginPulse, EndPulse, MarkRunning
+from .projects import BeginDeletion, InitProject, InstallSoul, RenameProject, SetProjectState
+from .pulses import HALTED, BeginPulse, EndPulse, MarkRunning, longest_wait
+from .schedule import SchedulePulses
 from .sessions import RETIRED, ForgetSession, RecordSession, RetireSession
-from .tasks import AssignTask, CreateTask, DeleteTask, MoveTask, UpdateTask
+from .tasks import AssignTask, CreateTask, DeleteTask, HandOffTask, MoveTask, UpdateTask
 from .upkeep import PURGED_AT_ONCE, PurgeIdempotency
 
 __all__ = [
+    "BUDGET_CHARGED",
+    "BUDGET_SHORT",
+    "BUDGET_SPENT",
+    "FILE_EVENT",
     "HALTED",
     "MAX_TRIMMED",
     "PURGED_AT_ONCE",
     "RETIRED",
+    "WARN_AT",
     "AnswerHelp",
     "AssignTask",
+    "BeginDeletion",
     "BeginPulse",
     "CreateAgent",
     "CreateTask",
@@ -31,23 +50,33 @@ __all__ = [
     "DestroyAgent",
     "DistillMemory",
     "EndPulse",
+    "EraseProject",
     "ForgetSession",
+    "HandOffTask",
     "InitProject",
     "InstallSoul",
     "LogEvent",
     "MarkRunning",
     "MoveTask",
+    "NoteFileChange",
     "NoteMirrors",
+    "NoteTold",
     "PurgeIdempotency",
     "RecordSession",
     "RenameProject",
     "RequestHelp",
     "RetireSession",
+    "SchedulePulses",
     "SendMessage",
     "SetAgentStatus",
+    "SetBudget",
     "SetProjectState",
     "TrimLog",
     "UpdateChronicle",
     "UpdateTask",
+    "UpgradeAgent",
     "check_soul_name",
+    "level_on",
+    "longest_wait",
+    "next_day",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._records import Task, TaskEvent, TaskOwner
+from .._records import Agent, Task, TaskEvent, TaskOwner
 from .._table import TASK_EVENTS
 from .._transaction import Transaction
 
@@ -30,6 +30,22 @@ def note(  # noqa: PLR0913 - the columns of an event
         kind=kind,
         thought=thought,
         action=action,
+        at=tx.at,
+    )
+    return tx.insert(TASK_EVENTS, event, THOUGHT_LOGGED)
+
+
+def note_agent(tx: Transaction, agent: Agent, kind: str, thought: str) -> TaskEvent:
+    """Add an event about an agent to the stream of its project."""
+    event = TaskEvent(
+        id=tx.new_id(),
+        project_id=agent.project_id,
+        task_id=None,
+        agent_id=agent.id,
+        pulse_id=tx.pulse_id,
+        kind=kind,
+        thought=thought,
+        action="",
         at=tx.at,
     )
     return tx.insert(TASK_EVENTS, event, THOUGHT_LOGGED)

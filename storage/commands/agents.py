@@ -13,14 +13,16 @@ from .._records import Agent, AgentStatus, Message, PulseState, Task, TaskStatus
 from .._registry import register
 from .._table import AGENTS, PULSES, SESSIONS, SOULS, TASKS
 from .._transaction import Command, Transaction
-from ._events import TASK_UPDATED, note
+from ._events import TASK_UPDATED, note, note_agent
+from ._mentions import Saying, call_mentioned
+from ._messages import send
 from ._slots import free_slot
-from .help import AGENT_UPDATED, send, waits_for_answer
-from .projects import require_active
+from .help import AGENT_UPDATED, free_status
+from .projects import install_soul, require_active
+from .schedule import check_schedule
 
 _SOUL = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 MAX_MESSAGE_CHARS = 20_000
-SHORTEST_S, LONGEST_S = 0.01, 1e9
 
 
 def check_soul_name(soul: str) -> None:
@@ -76,13 +78,7 @@ class CreateAgent(Command[Agent]):
     def check(self) -> None:
         """Refuse values that no agent can have, whatever the database says."""
         check_soul_name(self.soul)
-        for field in ("interval_s", "timeout_s"):
-            value = getattr(self, field)
-            if not SHORTEST_S <= value <= LONGEST_S:
-                message = f"{field} must be {SHORTEST_S} to {LONGEST_S:g} seconds, not {value}"
-                raise Invalid(message, field=field)
-        if self.max_retries < 0:
-            raise Invalid("max_retries must not be negative", field="max_retries")
+        check_schedule(self.interval_s, self.timeout_s, self.max_retries)
 
 
 @register
@@ -137,6 +133,29 @@ class DestroyAgent(Command[Agent]):
 
 @register
 @attrs.frozen
+class UpgradeAgent(Command[Agent]):
+    """Record that an agent has a new SOUL.md; its next pulse is the first to be told of it."""
+
+    agent_id: str
+    sha256: str
+    refinement: bool
+    """It is the one of its project, which the soul's other agents do not see."""
+
+    RESULT: ClassVar[type] = Agent
+
+    def apply(self, tx: Transaction) -> Agent:
+        """Tells of it in the stream of the project."""
+        agent = tx.get(AGENTS, self.agent_id)
+        require_active(tx, agent.project_id)
+        if not self.refinement:
+            install_soul(tx, agent.soul, self.sha256)
+        whose = "its SOUL.md in this project" if self.refinement else f"the soul {agent.soul}"
+        note_agent(tx, agent, "upgraded", f"{whose} is now {self.sha256}")
+        return tx.put(AGENTS, agent, AGENT_UPDATED)
+
+
+@register
+@attrs.frozen
 class SetAgentStatus(Command[Agent]):
     """Pause or resume an agent, or say what it is about."""
 
@@ -147,19 +166,24 @@ class SetAgentStatus(Command[Agent]):
     RESULT: ClassVar[type] = Agent
 
     def apply(self, tx: Transaction) -> Agent:
-        """Refuses another's task.  Idle becomes blocked while the agent waits for an answer."""
+        """Refuses another's task.  For idle it becomes what it is free for, as before a pause."""
         agent = tx.get(AGENTS, self.agent_id)
         if self.current_task_id is not None:
             task: Task = tx.get(TASKS, self.current_task_id)
             if (task.project_id, task.assignee) != (agent.project_id, agent.soul):
                 raise Conflict(f"task {task.id} is not {agent.id}'s", field="current_task_id")
         current = self.current_task_id or agent.current_task_id
-        status = self.status
-        if status is AgentStatus.IDLE and waits_for_answer(tx, agent.id):
-            status = AgentStatus.BLOCKED
-        if (agent.status, agent.current_task_id) == (status, current):
-            return agent
-        return tx.put(AGENTS, agent, AGENT_UPDATED, status=status, current_task_id=current)
+        settled = attrs.evolve(agent, owes_memory=self._owes(agent))
+        status = free_status(tx, settled) if self.status is AgentStatus.IDLE else self.status
+        wanted = attrs.evolve(settled, status=status, current_task_id=current)
+        return agent if wanted == agent else tx.put(AGENTS, wanted, AGENT_UPDATED)
+
+    def _owes(self, agent: Agent) -> bool:
+        """Whoever calls a distilling agent idle spares it that; a pause only puts it off."""
+        if self.status is AgentStatus.DISTILLING:
+            return True
+        spared = self.status is AgentStatus.IDLE and agent.status is AgentStatus.DISTILLING
+        return agent.owes_memory and not spared
 
 
 @register
@@ -187,4 +211,7 @@ class SendMessage(Command[Message]):
             raise Invalid(message, field="instance_id")
         if not 0 < len(self.text.strip()) <= MAX_MESSAGE_CHARS:
             raise Invalid(f"text must have 1 to {MAX_MESSAGE_CHARS} characters", field="text")
-        return send(tx, agent.project_id, agent.id, self.text, wakes=self.wakes)
+        sent = send(tx, agent.project_id, agent.id, self.text, wakes=self.wakes)
+        where = f"a message to {agent.id}"
+        call_mentioned(tx, Saying(agent.project_id, self.text, where, agent.id))
+        return sent

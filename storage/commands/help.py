@@ -12,20 +12,20 @@ from .._records import (
     AgentStatus,
     HelpRequest,
     HelpState,
-    Message,
     Task,
     TaskOwner,
     TaskStatus,
 )
 from .._registry import register
-from .._table import AGENTS, HELP_REQUESTS, MESSAGES, PULSES, TASKS
+from .._table import AGENTS, HELP_REQUESTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
+from ._mentions import Saying, call_mentioned
+from ._messages import send
 
 AGENT_UPDATED = "agent_updated"
 HELP_REQUESTED = "help_requested"
 HELP_ANSWERED = "help_answered"
-MESSAGE_SENT = "message_sent"
 
 URGENCIES = ("low", "normal", "high", "critical")
 
@@ -83,7 +83,13 @@ class AnswerHelp(Command[HelpRequest]):
         request = tx.get(HELP_REQUESTS, self.help_id)
         if request.state is not HelpState.OPEN:
             how = f"answered by {request.answered_by}" if request.answer else "withdrawn"
-            raise Conflict(f"help request {request.id} was {how}", help_id=request.id)
+            raise Conflict(
+                f"help request {request.id} was {how}",
+                field="help_id",
+                help_id=request.id,
+                answered_by=request.answered_by,
+                answer=request.answer,
+            )
         answered = tx.put(
             HELP_REQUESTS,
             request,
@@ -96,6 +102,8 @@ class AnswerHelp(Command[HelpRequest]):
         if request.agent_id is not None:
             text = f"Answer to your question {request.issue!r}: {self.answer}"
             send(tx, request.project_id, request.agent_id, text)
+        where = f"the answer to {request.issue!r}"
+        call_mentioned(tx, Saying(request.project_id, self.answer, where, request.agent_id))
         task = tx.find(TASKS, "WHERE id = ?", request.task_id)
         release_agent(tx, request.agent_id)
         if task is not None:
@@ -110,6 +118,22 @@ class AnswerHelp(Command[HelpRequest]):
             status = TaskStatus.BACKLOG
         moved = tx.put(TASKS, task, TASK_UPDATED, status=status, failures=0, not_before=None)
         settle_agent(tx, task, moved)
+
+
+@register
+@attrs.frozen
+class NoteTold(Command[None]):
+    """Record that a person was sent a question."""
+
+    help_id: str
+
+    RESULT: ClassVar[None] = None
+
+    def apply(self, tx: Transaction) -> None:
+        """Does nothing where that is known, or where the question is gone."""
+        request = tx.find(HELP_REQUESTS, "WHERE id = ?", self.help_id)
+        if request is not None and request.told_at is None:
+            tx.put(HELP_REQUESTS, request, "help_told", told_at=tx.at)
 
 
 def open_help(  # noqa: PLR0913 - the columns of a request
@@ -160,8 +184,9 @@ def settle_agent(tx: Transaction, before: Task, after: Task) -> None:
     if agent is None or agent.current_task_id != before.id:
         return
     if after.status is TaskStatus.DONE and before.assignee == after.assignee:
-        if agent.status in (AgentStatus.IDLE, AgentStatus.WORKING):
-            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.DISTILLING)
+        free = agent.status in (AgentStatus.IDLE, AgentStatus.WORKING)
+        status = AgentStatus.DISTILLING if free else agent.status
+        tx.put(AGENTS, agent, AGENT_UPDATED, status=status, owes_memory=True)
     elif after.status is not TaskStatus.IN_PROGRESS:
         tx.put(AGENTS, agent, AGENT_UPDATED, current_task_id=None)
 
@@ -178,32 +203,25 @@ def release_agent(tx: Transaction, agent_id: str | None) -> None:
     agent = tx.find(AGENTS, "WHERE id = ?", agent_id)
     if agent is None or agent.status is not AgentStatus.BLOCKED:
         return
-    if not waits_for_answer(tx, agent.id):
-        pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
-        status = AgentStatus.IDLE if pulse is None else AgentStatus.WORKING
+    status = free_status(tx, agent)
+    if status is not AgentStatus.BLOCKED:
         tx.put(AGENTS, agent, AGENT_UPDATED, status=status)
+
+
+def free_status(tx: Transaction, agent: Agent) -> AgentStatus:
+    """Return what an agent is about where nobody has halted it."""
+    if waits_for_answer(tx, agent.id):
+        return AgentStatus.BLOCKED
+    if agent.owes_memory:
+        return AgentStatus.DISTILLING
+    pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
+    return AgentStatus.IDLE if pulse is None else AgentStatus.WORKING
 
 
 def waits_for_answer(tx: Transaction, agent_id: str) -> bool:
     """Whether a question of this agent is open."""
     asked = tx.find(HELP_REQUESTS, "WHERE agent_id = ? AND state = 'open'", agent_id)
     return asked is not None
-
-
-def send(  # noqa: PLR0913 - the columns of a message
-    tx: Transaction,
-    project_id: str,
-    to_agent: str,
-    text: str,
-    *,
-    wakes: bool = True,
-    read_by: str | None = None,
-) -> Message:
-    """Leave a message for an agent; it is read at its next pulse, or in the one *read_by* names."""
-    message = Message(
-        tx.new_id(), project_id, to_agent, tx.actor, text, read_by, tx.at, wakes=wakes
-    )
-    return tx.insert(MESSAGES, message, MESSAGE_SENT)
 
 
 def _can_go_on(tx: Transaction, task: Task) -> bool:

@@ -10,10 +10,11 @@ import attrs
 from .._errors import Invalid
 from .._records import AgentStatus, ChronicleEntry, Memory, TaskEvent
 from .._registry import register
-from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, PULSES, TASK_OWNERS, TASKS
+from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, TASK_OWNERS, TASKS
 from .._transaction import Command, Transaction
 from ._events import note
-from .help import AGENT_UPDATED, require_owner
+from ._mentions import Saying, call_mentioned
+from .help import AGENT_UPDATED, free_status, require_owner
 
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"
@@ -47,14 +48,10 @@ class LogEvent(Command[TaskEvent]):
             require_owner(task, self.by_agent)
         if not _KIND.fullmatch(self.event_type):
             raise Invalid("event_type must be a lower-case word", field="event_type")
-        return note(
-            tx,
-            task,
-            self.event_type,
-            _require_text(self.thought, "thought"),
-            action=self.action[:MAX_TEXT_CHARS],
-            agent_id=self.by_agent,
-        )
+        thought = _require_text(self.thought, "thought")
+        call_mentioned(tx, Saying(task.project_id, thought, f"a thought on task {task.id}"))
+        action = self.action[:MAX_TEXT_CHARS]
+        return note(tx, task, self.event_type, thought, action=action, agent_id=self.by_agent)
 
 
 @register
@@ -71,14 +68,10 @@ class UpdateChronicle(Command[ChronicleEntry]):
     def apply(self, tx: Transaction) -> ChronicleEntry:
         """Refuses an empty summary."""
         tx.get(PROJECTS, self.project_id)
-        entry = ChronicleEntry(
-            tx.new_id(),
-            self.project_id,
-            tx.actor,
-            _require_text(self.summary, "summary"),
-            self.technical_debt.strip()[:MAX_TEXT_CHARS],
-            tx.at,
-        )
+        summary = _require_text(self.summary, "summary")
+        debt = self.technical_debt.strip()[:MAX_TEXT_CHARS]
+        call_mentioned(tx, Saying(self.project_id, f"{summary}\n{debt}", "the chronicle"))
+        entry = ChronicleEntry(tx.new_id(), self.project_id, tx.actor, summary, debt, tx.at)
         return tx.insert(CHRONICLE, entry, CHRONICLE_UPDATED)
 
 
@@ -112,8 +105,9 @@ class DistillMemory(Command[Memory]):
         line = f"{agent.soul} learned{about}: {summary.splitlines()[0]}"
         entry = ChronicleEntry(tx.new_id(), agent.project_id, agent.id, line, "", tx.at)
         tx.insert(CHRONICLE, entry, CHRONICLE_UPDATED)
-        if agent.status is AgentStatus.DISTILLING:
-            pulse = tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id)
-            status = AgentStatus.IDLE if pulse is None else AgentStatus.WORKING
-            tx.put(AGENTS, agent, AGENT_UPDATED, status=status)
+        if agent.owes_memory or agent.status is AgentStatus.DISTILLING:
+            paid = attrs.evolve(agent, owes_memory=False)
+            distilling = agent.status is AgentStatus.DISTILLING
+            status = free_status(tx, paid) if distilling else agent.status
+            tx.put(AGENTS, paid, AGENT_UPDATED, status=status)
         return memory

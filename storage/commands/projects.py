@@ -8,7 +8,7 @@ import attrs
 
 from .._errors import Conflict, Invalid, Unavailable
 from .._ids import slug
-from .._records import Project, ProjectState, Soul
+from .._records import Deletion, Project, ProjectState, Soul
 from .._registry import register
 from .._table import AGENTS, PROJECTS, PULSES, SOULS
 from .._transaction import Command, Transaction
@@ -43,7 +43,7 @@ class InitProject(Command[Project]):
                 field="project_name",
             )
         if self.base_id is not None:
-            tx.get(PROJECTS, self.base_id)
+            require_kept(tx, self.base_id)
         project = Project(
             self._free_id(tx, slug(name)), name, ProjectState.ACTIVE, self.base_id, tx.at, tx.at
         )
@@ -77,7 +77,7 @@ class RenameProject(Command[Project]):
             raise Invalid(
                 f"project_name must have 1 to {MAX_NAME_CHARS} characters", field="project_name"
             )
-        return tx.put(PROJECTS, tx.get(PROJECTS, self.project_id), PROJECT_UPDATED, name=name)
+        return tx.put(PROJECTS, require_kept(tx, self.project_id), PROJECT_UPDATED, name=name)
 
 
 @register
@@ -91,25 +91,34 @@ class SetProjectState(Command[Project]):
     RESULT: ClassVar[type] = Project
 
     def apply(self, tx: Transaction) -> Project:
-        """Does nothing where the project is so already."""
-        project = tx.get(PROJECTS, self.project_id)
+        """Does nothing where the project is so already; refuses one that is being deleted."""
+        project = require_kept(tx, self.project_id)
         if project.state is self.state:
             return project
         if self.state is ProjectState.ARCHIVED:
-            self._require_rest(tx)
+            require_rest(tx, project.id)
         return tx.put(PROJECTS, project, PROJECT_UPDATED, state=self.state)
 
-    def _require_rest(self, tx: Transaction) -> None:
-        """Whoever archives a project has stopped it: what still runs is out of reach."""
-        # Said twice, so that the index of attempts which are open is used.
-        where = "WHERE project_id = ? AND state <> 'ended' AND state = 'running'"
-        running = tx.find(PULSES, where, self.project_id)
-        if running is not None:
-            raise Unavailable(
-                f"an attempt of {running.agent_id} may still run and cannot be reached:"
-                " try again later",
-                retry_after_ms=5000,
-            )
+
+@register
+@attrs.frozen
+class BeginDeletion(Command[Project]):
+    """Mark a project as being deleted: from here on it is only ever deleted further."""
+
+    project_id: str
+    how: Deletion
+
+    RESULT: ClassVar[type] = Project
+
+    def apply(self, tx: Transaction) -> Project:
+        """Does nothing where it is marked already; its time of update tells since when."""
+        project = tx.get(PROJECTS, self.project_id)
+        if project.deleting is not None:
+            return project
+        require_rest(tx, project.id)
+        return tx.put(
+            PROJECTS, project, PROJECT_UPDATED, state=ProjectState.ARCHIVED, deleting=self.how
+        )
 
 
 @register
@@ -124,17 +133,43 @@ class InstallSoul(Command[Soul]):
 
     def apply(self, tx: Transaction) -> Soul:
         """Does nothing where this text is the installed one."""
-        known = tx.find(SOULS, "WHERE id = ?", self.soul)
-        if known is None:
-            return tx.insert(SOULS, Soul(self.soul, self.sha256, tx.at), "soul_updated")
-        if known.sha256 == self.sha256:
-            return known
-        return tx.put(SOULS, known, "soul_updated", sha256=self.sha256)
+        return install_soul(tx, self.soul, self.sha256)
+
+
+def install_soul(tx: Transaction, soul: str, sha256: str) -> Soul:
+    """Record the checksum of a soul's text, if it is another one than before."""
+    known = tx.find(SOULS, "WHERE id = ?", soul)
+    if known is None:
+        return tx.insert(SOULS, Soul(soul, sha256, tx.at), "soul_updated")
+    if known.sha256 == sha256:
+        return known
+    return tx.put(SOULS, known, "soul_updated", sha256=sha256)
+
+
+def require_rest(tx: Transaction, project_id: str) -> None:
+    """Refuse where attempts go on: whoever stops a project could not reach them."""
+    # Said twice, so that the index of attempts which are open is used.
+    where = "WHERE project_id = ? AND state <> 'ended' AND state = 'running'"
+    running = tx.find(PULSES, where, project_id)
+    if running is not None:
+        raise Unavailable(
+            f"an attempt of {running.agent_id} may still run and cannot be reached:"
+            " try again later",
+            retry_after_ms=5000,
+        )
+
+
+def require_kept(tx: Transaction, project_id: str) -> Project:
+    """Return the project, refusing one that is being deleted."""
+    project = tx.get(PROJECTS, project_id)
+    if project.deleting is not None:
+        raise Conflict(f"project {project_id!r} is being deleted", project_id=project_id)
+    return project
 
 
 def require_active(tx: Transaction, project_id: str) -> Project:
-    """Return the project, refusing one that is archived."""
-    project = tx.get(PROJECTS, project_id)
+    """Return the project, refusing one that is archived or being deleted."""
+    project = require_kept(tx, project_id)
     if project.state is ProjectState.ARCHIVED:
         raise Conflict(
             f"project {project_id!r} is archived: restore it first", project_id=project_id

@@ -12,6 +12,7 @@ from .._lease import acquire_lease, agent_lease, release_lease
 from .._records import (
     Agent,
     AgentStatus,
+    Message,
     ProjectState,
     Pulse,
     PulseKind,
@@ -23,6 +24,7 @@ from .._registry import register
 from .._table import AGENTS, MESSAGES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
+from .budgets import budgets_holding, charge, spent_budget
 from .help import AGENT_UPDATED, open_help
 
 HALTED = (AgentStatus.PAUSED, AgentStatus.BLOCKED, AgentStatus.FAILED)
@@ -57,8 +59,14 @@ One that another agent still works on, because it was taken away in mid-run, is 
 SUCCEEDED = "succeeded"
 
 UNREAD = "WHERE to_agent = ? AND read_by IS NULL ORDER BY pk"
-WAKING = "WHERE to_agent = ? AND read_by IS NULL AND wakes = 1 ORDER BY pk"
-"""Unread messages that are a reason for a pulse."""
+WAKING = (
+    "WHERE to_agent = ?1 AND read_by IS NULL AND wakes = 1"
+    " AND (coalesce(not_before, 0) <= ?2 OR not_before > ?2 + 3600000000) ORDER BY pk"
+)
+"""Unread messages that are a reason for a pulse.  Asked with agent and time.
+
+One that would have to wait for more than an hour was told so before the clock jumped back.
+"""
 SHOWN = "WHERE to_agent = ? AND read_by = ? ORDER BY pk"
 SHOWN_AT_ONCE = 20
 """Messages that one pulse is shown: more would leave little room for the task."""
@@ -87,8 +95,7 @@ class BeginPulse(Command[Pulse | None]):
     def apply(self, tx: Transaction) -> Pulse | None:
         """Refuses a second open attempt of one agent."""
         agent = tx.get(AGENTS, self.agent_id)
-        archived = tx.get(PROJECTS, agent.project_id).state is ProjectState.ARCHIVED
-        if archived or agent.status in HALTED:
+        if not self._may_begin(tx, agent):
             return None
         if tx.find(PULSES, "WHERE agent_id = ? AND state <> 'ended'", agent.id) is not None:
             raise Conflict(f"a pulse of {agent.id} is open already", agent_id=agent.id)
@@ -98,11 +105,17 @@ class BeginPulse(Command[Pulse | None]):
         task = self._claim(tx, agent)
         if task is not None:
             return self._record(tx, agent, PulseKind.WORK, task)
-        if tx.find(MESSAGES, WAKING, agent.id) is not None:
+        if tx.find(MESSAGES, WAKING, agent.id, tx.at) is not None:
             return self._record(tx, agent, PulseKind.MESSAGE, None)
         if self.triggered:
             return self._record(tx, agent, PulseKind.TRIGGER, None)
         return None
+
+    def _may_begin(self, tx: Transaction, agent: Agent) -> bool:
+        archived = tx.get(PROJECTS, agent.project_id).state is ProjectState.ARCHIVED
+        if archived or agent.status in HALTED:
+            return False
+        return spent_budget(budgets_holding(tx, agent.project_id), tx.at) is None
 
     def _claim(self, tx: Transaction, agent: Agent) -> Task | None:
         now = FAR_FUTURE if self.triggered else tx.at
@@ -206,6 +219,10 @@ class EndPulse(Command[Pulse]):
     """How long a task that is still in progress waits for its next pulse."""
     never_ran: bool = False
     """It does not count as an attempt, and the messages that it was to show stay unread."""
+    effects: str = ""
+    """What an attempt that did not succeed may have done outside; see `Pulse.effects`."""
+    skipped: int = 0
+    """How many times of the schedule came while it ran."""
 
     RESULT: ClassVar[type] = Pulse
 
@@ -225,10 +242,15 @@ class EndPulse(Command[Pulse]):
             tokens=self.tokens,
             cost_usd=self.cost_usd,
             ended_at=tx.at,
+            effects=self.effects,
+            skipped=self.skipped,
         )
         release_lease(tx.connection, agent_lease(pulse.agent_id), pulse.id)
+        charge(tx, pulse.project_id, self.tokens, self.cost_usd)
         if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
             self._give_back_messages(tx, pulse)
+        elif self.failed:
+            self._offer_messages_again(tx, pulse)
         else:
             self._acknowledge_messages(tx, pulse)
         self._free_agent(tx, pulse)
@@ -243,55 +265,95 @@ class EndPulse(Command[Pulse]):
         agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
         if agent is None:
             return
-        distilling = agent.status is AgentStatus.DISTILLING and pulse.kind is PulseKind.DISTILL
         # It was given its one chance to distil, unless that pulse never ran.
-        if agent.status is AgentStatus.WORKING or (distilling and not self.never_ran):
-            tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.IDLE)
+        asked = pulse.kind is PulseKind.DISTILL and not self.never_ran
+        owes, status = agent.owes_memory and not asked, agent.status
+        if status is AgentStatus.WORKING or (asked and status is AgentStatus.DISTILLING):
+            status = AgentStatus.DISTILLING if owes else AgentStatus.IDLE
+        if (owes, status) != (agent.owes_memory, agent.status):
+            tx.put(AGENTS, agent, AGENT_UPDATED, status=status, owes_memory=owes)
 
     def _give_back_messages(self, tx: Transaction, pulse: Pulse) -> None:
         for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
             tx.put(MESSAGES, message, "message_read", read_by=None)
 
+    def _offer_messages_again(self, tx: Transaction, pulse: Pulse) -> None:
+        """Nobody knows what a pulse that failed made of them; not for ever, as with tasks."""
+        agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
+        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
+            failures = message.failures + 1
+            if agent is None or failures >= max(1, agent.max_retries):
+                tx.put(MESSAGES, message, "message_read", failures=failures)
+                told = f"{failures} pulses of {pulse.agent_id} failed over the message of"
+                self._tell_sender(tx, pulse, message, "message_failed", told)
+                continue
+            wait_s = min(self.retry_delay_s * 2.0**message.failures, LONGEST_BACKOFF_S)
+            not_before = tx.at + round(wait_s * US)
+            again = {"read_by": None, "failures": failures, "not_before": not_before}
+            tx.put(MESSAGES, message, "message_read", **again)
+
     def _acknowledge_messages(self, tx: Transaction, pulse: Pulse) -> None:
         """Let agents see, where they look at their tasks, that their messages were read."""
         for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
-            sender = tx.find(AGENTS, "WHERE id = ?", message.sender)
-            if sender is None:
-                continue  # a person, or the service
-            task = tx.find(TASKS, "WHERE id = ?", sender.current_task_id or pulse.task_id)
-            if task is not None:
-                quoted = message.text[:QUOTED_CHARS]
-                what = f"{pulse.agent_id} has read the message of {sender.id}: {quoted}"
-                who = {"agent_id": pulse.agent_id, "pulse_id": pulse.id}
-                note(tx, task, "message_read", what, **who)
+            told = f"{pulse.agent_id} has read the message of"
+            self._tell_sender(tx, pulse, message, "message_read", told)
+
+    def _tell_sender(
+        self, tx: Transaction, pulse: Pulse, message: Message, kind: str, told: str
+    ) -> None:
+        sender = tx.find(AGENTS, "WHERE id = ?", message.sender)
+        if sender is None:
+            return  # a person, or the service
+        task = tx.find(TASKS, "WHERE id = ?", sender.current_task_id or pulse.task_id)
+        if task is not None:
+            what = f"{told} {sender.id}: {message.text[:QUOTED_CHARS]}"
+            note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)
 
     def _settle_task(self, tx: Transaction, pulse: Pulse, task: Task) -> None:
-        not_before = tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
-        if not self.failed:
-            if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id) is not None:
-                not_before = None  # it was told something meanwhile: it goes on at once
-            if not self.never_ran and self.outcome != SUCCEEDED:
-                self._note(tx, pulse, task, "interrupted")
-            tx.put(
-                TASKS,
-                task,
-                TASK_UPDATED,
-                attempts=task.attempts - self.never_ran,
-                failures=0 if self.outcome == SUCCEEDED else task.failures,
-                not_before=not_before,
-            )
-            return
-        failures = task.failures + 1
-        self._note(tx, pulse, task, "deadman" if self.to_backlog else "failed")
+        settled = self._blame(tx, pulse, task) if self.failed else self._go_on(tx, pulse, task)
         agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
-        status = TaskStatus.BACKLOG if self.to_backlog else task.status
-        failed = tx.put(
-            TASKS, task, TASK_UPDATED, status=status, failures=failures, not_before=not_before
+        how = f"{self.outcome}, {self.detail}"
+        if task.side_effects and self.effects:
+            issue = (
+                f"attempt {pulse.attempt} ended: {how}; the task has side effects and is not tried"
+                f" again blindly, because {self.effects}: see what was done, and say how to go on"
+            )
+        elif self.failed and agent is not None and settled.failures >= max(1, agent.max_retries):
+            issue = f"{settled.failures} attempts failed; the last: {how}"
+        else:
+            return
+        open_help(tx, settled, agent, issue, urgency="high", pulse_id=pulse.id)
+
+    def _go_on(self, tx: Transaction, pulse: Pulse, task: Task) -> Task:
+        not_before = self._not_before(tx)
+        if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id, tx.at) is not None:
+            not_before = None  # it was told something meanwhile: it goes on at once
+        if not self.never_ran and self.outcome != SUCCEEDED:
+            self._note(tx, pulse, task, "interrupted")
+        return tx.put(
+            TASKS,
+            task,
+            TASK_UPDATED,
+            attempts=task.attempts - self.never_ran,
+            failures=0 if self.outcome == SUCCEEDED else task.failures,
+            not_before=not_before,
         )
-        if agent is not None and failures >= max(1, agent.max_retries):
-            issue = f"{failures} attempts failed; the last: {self.outcome}, {self.detail}"
-            open_help(tx, failed, agent, issue, urgency="high", pulse_id=pulse.id)
+
+    def _blame(self, tx: Transaction, pulse: Pulse, task: Task) -> Task:
+        self._note(tx, pulse, task, "deadman" if self.to_backlog else "failed")
+        return tx.put(
+            TASKS,
+            task,
+            TASK_UPDATED,
+            status=TaskStatus.BACKLOG if self.to_backlog else task.status,
+            failures=task.failures + 1,
+            not_before=self._not_before(tx),
+        )
+
+    def _not_before(self, tx: Transaction) -> int | None:
+        return tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
 
     def _note(self, tx: Transaction, pulse: Pulse, task: Task, kind: str) -> None:
         what = f"attempt {pulse.attempt} ended: {self.outcome}, {self.detail}"
+        what += f" ({self.effects})" if self.effects else ""
         note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)

@@ -11,7 +11,8 @@ from .._records import Agent, Pulse, Session
 from .._registry import register
 from .._table import AGENTS, PULSES, SESSIONS
 from .._transaction import Command, Transaction
-from .help import AGENT_UPDATED, send
+from ._messages import send
+from .help import AGENT_UPDATED
 
 RETIRED = ""
 """The id of a conversation that is not to be gone on with."""

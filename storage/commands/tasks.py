@@ -14,13 +14,17 @@ from .._table import AGENTS, DEPENDENCIES, TASKS
 from .._transaction import Command, Transaction
 from ._dependencies import add_dependencies
 from ._events import TASK_UPDATED, note
+from ._messages import send
 from .help import require_owner, settle_agent
 from .projects import require_active
 
 MAX_TITLE_CHARS = 500
+MAX_NOTE_CHARS = 10_000
 
 
-def require_soul(tx: Transaction, project_id: str, soul: str) -> Agent:
+def require_soul(
+    tx: Transaction, project_id: str, soul: str, *, field: str = "assignee_id"
+) -> Agent:
     """Return the project's agent with this soul, or refuse with the souls there are."""
     agent = tx.find(AGENTS, "WHERE id = ?", f"{soul}:{project_id}")
     if agent is None:
@@ -28,7 +32,7 @@ def require_soul(tx: Transaction, project_id: str, soul: str) -> Agent:
         raise NotFound(
             f"no agent with soul {soul!r} works in project {project_id!r}"
             f" (there: {', '.join(known) or 'none'}); create it with mission.agent.create",
-            field="assignee_id",
+            field=field,
         )
     return agent
 
@@ -222,6 +226,58 @@ class AssignTask(Command[Task]):
         note(tx, given, "assigned", f"{task.assignee or 'nobody'} → {self.assignee or 'nobody'}")
         settle_agent(tx, task, given)
         return given
+
+
+@register
+@attrs.frozen
+class HandOffTask(Command[Task]):
+    """Give a card to another soul of the project, with a note from the one that had it."""
+
+    task_id: str
+    to: str
+    note: str
+    expected_version: int | None = None
+    by_agent: str | None = None
+    """Set when an agent hands it off: it may do so with its own task only."""
+
+    RESULT: ClassVar[type] = Task
+
+    def apply(self, tx: Transaction) -> Task:
+        """It goes to the backlog, and the note to the one that gets it, who is woken.
+
+        Refuses a card that is over, and one that the other has already.
+        """
+        task = tx.get(TASKS, self.task_id)
+        require_version(task, self.expected_version)
+        require_active(tx, task.project_id)
+        if self.by_agent is not None:
+            require_owner(task, self.by_agent)
+        self._check(tx, task)
+        given = tx.put(
+            TASKS,
+            task,
+            TASK_UPDATED,
+            assignee=self.to,
+            status=TaskStatus.BACKLOG,
+            failures=0,
+            not_before=None,
+        )
+        what = f"{task.assignee or 'nobody'} → {self.to}: {self.note.strip()}"
+        note(tx, given, "handed_off", what, agent_id=self.by_agent)
+        settle_agent(tx, task, given)
+        told = f"{tx.actor} hands you {task.title!r} ({task.id}): {self.note.strip()}"
+        send(tx, task.project_id, f"{self.to}:{task.project_id}", told)
+        return given
+
+    def _check(self, tx: Transaction, task: Task) -> None:
+        if not 0 < len(self.note.strip()) <= MAX_NOTE_CHARS:
+            raise Invalid(f"note must have 1 to {MAX_NOTE_CHARS} characters", field="note")
+        if task.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
+            over = task.status.name.lower()
+            raise Conflict(f"the task is {over}: there is nothing to hand off", task_id=task.id)
+        if task.assignee == self.to:
+            raise Conflict(f"the task is {self.to}'s already", field="to", task_id=task.id)
+        require_soul(tx, task.project_id, self.to, field="to")
 
 
 @register

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
+from .._idempotency import recall
 from .._records import Change
+from .._transaction import Command
 from ..history import (
     Cursor,
     Moment,
@@ -16,6 +19,8 @@ from ..history import (
     retention_seq,
 )
 from ._ask import MAX_PAGE, Questions
+
+R = TypeVar("R")
 
 
 class LogQuestions(Questions):
@@ -49,6 +54,14 @@ class LogQuestions(Questions):
             [project_id, after],
         )
         return [Change(*row) for row in rows]
+
+    def answered(self, kind: type[Command[R]], key: str) -> R | None:
+        """Return what a command of this *kind* answered under the idempotency key *key*.
+
+        Raises:
+            Conflict: the key was used for another kind.
+        """
+        return recall(self._open, kind, key)
 
     def board_at(self, archive: Path, project_id: str, moment: Moment) -> PastBoard:
         """Return a project's board as it was, rebuilt from the log and its *archive*.

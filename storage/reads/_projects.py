@@ -22,6 +22,10 @@ class ProjectQuestions(Questions):
         """Return an agent; NotFound where there is none."""
         return self._get(AGENTS, agent_id)
 
+    def find_agent(self, agent_id: str) -> Agent | None:
+        """Return an agent, if there is one: it may have been destroyed meanwhile."""
+        return AGENTS.get(self._open, agent_id)
+
     def has_agent(self, agent_id: str) -> bool:
         """Whether there is such an agent."""
         return AGENTS.get(self._open, agent_id) is not None
@@ -31,6 +35,11 @@ class ProjectQuestions(Questions):
         if project_id is None:
             return AGENTS.all(self._open, "ORDER BY id")
         return AGENTS.all(self._open, "WHERE project_id = ? ORDER BY soul", project_id)
+
+    def agent_ids(self, project_id: str) -> set[str]:
+        """Return the ids of a project's agents."""
+        rows = self._open.execute("SELECT id FROM agents WHERE project_id = ?", [project_id])
+        return {row[0] for row in rows}
 
     def head_count(self) -> tuple[int, int]:
         """Return how many projects and how many agents there are."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 from .._records import Agent, AgentStatus, ProjectState, Pulse
 from .._table import MESSAGES, PROJECTS, PULSES, TASKS
 from ..commands.pulses import FAR_FUTURE, HALTED, OPEN_TASK, READY_TASK, WAKING, longest_wait
-from ._ask import Questions
+from ._budgets import BudgetQuestions
+
+_ENGAGED = """(a.status = 'distilling'
+ OR EXISTS (SELECT 1 FROM tasks WHERE project_id = a.project_id AND assignee = a.soul
+   AND status IN (0, 1))
+ OR EXISTS (SELECT 1 FROM messages WHERE to_agent = a.id AND read_by IS NULL AND wakes = 1)
+ OR EXISTS (SELECT 1 FROM pulses WHERE agent_id = a.id AND state <> 'ended'))"""
 
 
 @attrs.frozen
@@ -24,7 +32,15 @@ class Result:
     ended_at: int
 
 
-class PulseQuestions(Questions):
+@attrs.frozen
+class PulsesOf:
+    """Whose attempts are meant."""
+
+    column: Literal["project_id", "agent_id", "task_id"]
+    id: str
+
+
+class PulseQuestions(BudgetQuestions):
     """What is done, was done, and could be."""
 
     def pulse(self, pulse_id: str) -> Pulse:
@@ -47,6 +63,28 @@ class PulseQuestions(Questions):
         """Return the attempt of an agent that was begun last."""
         return PULSES.first(
             self._open, "WHERE agent_id = ? ORDER BY started_at DESC, id DESC", agent_id
+        )
+
+    def running_pulses(self) -> list[Pulse]:
+        """Return the attempts of all agents that have not been closed, oldest first."""
+        found = PULSES.all(
+            self._open, "WHERE project_id IN (SELECT id FROM projects) AND state <> 'ended'"
+        )
+        return sorted(found, key=lambda pulse: (pulse.started_at, pulse.id))
+
+    def pulses(self, of: PulsesOf, before: Pulse | None, limit: int) -> list[Pulse]:
+        """Return the last *limit* attempts of one owner, newest first.
+
+        Only those that were begun before the attempt *before*.
+        """
+        place = (FAR_FUTURE, "") if before is None else (before.started_at, before.id)
+        return PULSES.all(
+            self._open,
+            f"WHERE {of.column} = ? AND (started_at, id) < (?, ?)"
+            " ORDER BY started_at DESC, id DESC LIMIT ?",
+            of.id,
+            *place,
+            limit,
         )
 
     def ended_pulses(
@@ -91,14 +129,31 @@ class PulseQuestions(Questions):
         )
         return [Result(*row) for row in rows][::-1]
 
+    def is_engaged(self, agent_id: str) -> bool:
+        """Whether there is anything that an agent may have to do, now or at a later time.
+
+        Where there is not, only a change can give it something.
+        """
+        sql = f"SELECT 1 FROM agents a WHERE id = ? AND {_ENGAGED}"  # noqa: S608 - a constant
+        return self._scalar(sql, agent_id) is not None
+
+    def engaged_agents(self, project_id: str) -> list[str]:
+        """Return the ids of a project's agents that are as :meth:`is_engaged` tells."""
+        sql = f"SELECT id FROM agents a WHERE project_id = ? AND {_ENGAGED}"  # noqa: S608 - a constant
+        return [row[0] for row in self._open.execute(sql, [project_id])]
+
     def has_work(self, agent: Agent, now_us: int) -> bool:
-        """Whether a pulse of *agent* would find something to do."""
+        """Whether a pulse of *agent* would find something to do, and may be begun."""
+        waits = self._has_work(agent, now_us)
+        return waits and self.spent_budget(agent.project_id, now_us) is None
+
+    def _has_work(self, agent: Agent, now_us: int) -> bool:
         project = self._get(PROJECTS, agent.project_id)
         if project.state is ProjectState.ARCHIVED or agent.status in HALTED:
             return False
         if agent.status is AgentStatus.DISTILLING:
             return True
-        if MESSAGES.first(self._open, WAKING, agent.id) is not None:
+        if MESSAGES.first(self._open, WAKING, agent.id, now_us) is not None:
             return True
         whose, wait = (agent.project_id, agent.soul), longest_wait(agent)
         if TASKS.first(self._open, OPEN_TASK, *whose, now_us, wait) is not None:
@@ -108,13 +163,16 @@ class PulseQuestions(Questions):
         return TASKS.first(self._open, READY_TASK, *whose, now_us, wait) is not None
 
     def next_not_before(self, agent: Agent, after_us: int) -> int | None:
-        """Return the first time after *after_us* at which a task of *agent* may go on."""
+        """Return the first time after *after_us* at which *agent* may go on with something."""
         found = self._scalar(
-            "SELECT min(not_before) FROM tasks"
-            " WHERE project_id = ? AND assignee = ? AND status IN (0, 1)"
-            " AND not_before > ?",
+            "SELECT min(not_before) FROM ("
+            "SELECT not_before FROM tasks"
+            " WHERE project_id = ?1 AND assignee = ?2 AND status IN (0, 1) AND not_before > ?3"
+            " UNION ALL SELECT not_before FROM messages"
+            " WHERE to_agent = ?4 AND read_by IS NULL AND wakes = 1 AND not_before > ?3)",
             agent.project_id,
             agent.soul,
             after_us,
+            agent.id,
         )
         return None if found is None else int(found)

@@ -7,6 +7,9 @@ from .._table import CHRONICLE, HELP_REQUESTS, MEMORIES, MESSAGES, TASK_EVENTS
 from ..commands.pulses import SHOWN
 from ._ask import MAX_PAGE, Questions
 
+RECENT_HELP = 200
+"""Questions, of each state, that people may still name by the end of their id."""
+
 
 class WordQuestions(Questions):
     """Who said what."""
@@ -46,6 +49,30 @@ class WordQuestions(Questions):
             *((after.created_at, after.id) if after is not None else (-1, "")),
             limit,
         )
+
+    def untold_help(self) -> list[HelpRequest]:
+        """Return the open questions that nobody was sent, oldest first, at most a page."""
+        return HELP_REQUESTS.all(
+            self._open,
+            "WHERE state = 'open' AND told_at IS NULL ORDER BY created_at, id LIMIT ?",
+            MAX_PAGE,
+        )
+
+    def help_coded(self, code: str) -> HelpRequest | None:
+        """Return the question whose id ends with *code*, an open one first; only a recent one."""
+        for state in ("open", "answered", "withdrawn"):
+            newest = "SELECT id FROM help_requests WHERE state = ? ORDER BY created_at DESC LIMIT ?"
+            found = HELP_REQUESTS.first(
+                self._open,
+                f"WHERE id IN ({newest}) AND substr(id, ?) = ?",
+                state,
+                RECENT_HELP,
+                -len(code),
+                code,
+            )
+            if found is not None:
+                return found
+        return None
 
     def open_help(self, task_id: str) -> HelpRequest | None:
         """Return the question that a task waits for."""

@@ -16,6 +16,7 @@ from mission_control.storage import (
     Invalid,
     NotFound,
     ProjectState,
+    PulseKind,
     TaskStatus,
 )
 from mission_control.storage import commands as c
@@ -162,3 +163,86 @@ def test_a_session_is_recorded_once_and_replaced_when_it_is_lost(
     assert bench.reads.session(AGENT) == second
     assert bench.reads.agent_of_session("key") == AGENT
     assert bench.reads.agent_of_session("other") is None
+
+
+def distilling(bench: Bench) -> None:
+    """Let shuri finish a task outside of a pulse: she is to distil next."""
+    task = bench.task("p")
+    bench.end(bench.begin(AGENT))
+    bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+
+
+def status(bench: Bench) -> AgentStatus:
+    return bench.reads.agent(AGENT).status
+
+
+def test_a_pause_puts_off_what_an_agent_has_to_distil(bench: Bench, project: str) -> None:
+    bench.agent(project)
+    distilling(bench)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE))
+    assert status(bench) is AgentStatus.DISTILLING
+    pulse = bench.begin(AGENT)
+    assert pulse.kind is PulseKind.DISTILL
+    bench.do(c.DistillMemory(AGENT, "learned"), by=AGENT, fence=bench.fence(pulse))
+    bench.end(pulse)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.IDLE
+
+
+def test_a_task_that_is_finished_during_a_pause_is_distilled_after_it(
+    bench: Bench, project: str
+) -> None:
+    bench.agent(project)
+    task = bench.task("p")
+    pulse = bench.begin(AGENT)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+    bench.end(pulse)
+    assert status(bench) is AgentStatus.PAUSED
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.DISTILLING
+
+
+def test_an_agent_that_missed_its_chance_to_distil_owes_nothing(bench: Bench, project: str) -> None:
+    bench.agent(project)
+    distilling(bench)
+    pulse = bench.begin(AGENT)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.end(pulse, failed=True)
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.IDLE
+
+
+def test_an_agent_that_distilled_while_paused_owes_nothing(bench: Bench, project: str) -> None:
+    bench.agent(project)
+    distilling(bench)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.do(c.DistillMemory(AGENT, "learned"))
+    assert status(bench) is AgentStatus.PAUSED
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.IDLE
+
+
+def test_a_distilling_agent_that_is_called_idle_is_spared(bench: Bench, project: str) -> None:
+    bench.agent(project)
+    distilling(bench)
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.IDLE
+
+
+def test_an_agent_that_is_resumed_in_mid_run_is_at_work(bench: Bench, project: str) -> None:
+    bench.agent(project)
+    bench.task("p")
+    bench.begin(AGENT)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.WORKING
+
+
+def test_an_upgrade_is_recorded_for_the_soul_or_for_its_project_only(
+    bench: Bench, project: str
+) -> None:
+    before = bench.agent(project)
+    bench.do(c.UpgradeAgent(AGENT, "1" * 64, refinement=True))
+    assert [soul["sha256"] for soul in bench.table("souls")] == ["0" * 64]
+    bench.do(c.UpgradeAgent(AGENT, "2" * 64, refinement=False))
+    assert [soul["sha256"] for soul in bench.table("souls")] == ["2" * 64]
+    assert bench.reads.agent(AGENT).version == before.version + 2
+    kinds = [(event.kind, event.agent_id) for event in bench.reads.events(project_id=project)]
+    assert kinds == [("upgraded", AGENT)] * 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mission_control.storage import (
     US,
     AgentStatus,
     Conflict,
+    Invalid,
     ProjectState,
     PulseKind,
     PulseState,
@@ -205,13 +208,12 @@ def test_a_silent_agent_gives_its_task_back_with_the_reason(bench: Bench, projec
 
 def test_a_pulse_that_never_ran_counts_for_nothing(bench: Bench, project: str) -> None:
     task = bench.task(project)
-    bench.do(c.SendMessage(AGENT, "hello"))
     bench.end(bench.begin(AGENT), failed=True)
-    bench.do(c.SendMessage(AGENT, "again"))
+    bench.do(c.SendMessage(AGENT, "hello"))
     bench.end(bench.begin(AGENT), outcome="not_started", never_ran=True)
     same = bench.reads.task(task.id)
     assert (same.attempts, same.failures, same.status) == (1, 1, TaskStatus.IN_PROGRESS)
-    assert [m.read_by is None for m in bench.reads.messages(AGENT)] == [False, True]
+    assert [(m.read_by, m.failures) for m in bench.reads.messages(AGENT)] == [(None, 0)]
 
 
 def test_an_attempt_says_nothing_about_a_task_that_another_took_over(
@@ -301,3 +303,141 @@ def test_of_many_results_the_last_are_told_oldest_first(bench: Bench, project: s
     assert len(found) == 5
     assert [each.started_at for each in found] == sorted(each.started_at for each in found)
     assert bench.reads.results_between(project, 0, 1 << 62, 2) == found[-2:]
+
+
+def test_messages_that_a_failed_pulse_was_shown_are_offered_again_later(
+    bench: Bench, project: str
+) -> None:
+    bench.do(c.SendMessage(AGENT, "hello"))
+    bench.end(bench.begin(AGENT), outcome="aborted", failed=True, retry_delay_s=60.0)
+    agent, (message,) = bench.reads.agent(AGENT), bench.reads.messages(AGENT)
+    assert (message.read_by, message.failures) == (None, 1)
+    now = bench.clock.now_us()
+    due = bench.reads.next_not_before(agent, now)
+    assert due == message.not_before == now + 60 * US
+    assert not bench.reads.has_work(agent, now)
+    assert bench.reads.has_work(agent, due)
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    bench.clock.advance(60)
+    pulse = bench.begin(AGENT)
+    assert [m.id for m in bench.reads.messages_shown(pulse)] == [message.id]
+    bench.end(pulse)
+    assert bench.reads.messages(AGENT)[0].read_by == pulse.id
+
+
+def test_a_message_that_fails_every_pulse_is_given_up_and_its_sender_told(
+    bench: Bench, project: str
+) -> None:
+    bench.agent(project, "okoye")
+    task = bench.task(project, assignee="okoye")
+    bench.begin("okoye:p")
+    bench.do(c.SendMessage(AGENT, "poison"), by="okoye:p")
+    for _ in range(3):
+        bench.clock.advance(3600)
+        bench.end(bench.begin(AGENT), failed=True, retry_delay_s=1.0)
+    bench.clock.advance(7200)
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    event = bench.reads.events(task_id=task.id)[-1]
+    assert event.kind == "message_failed"
+    assert "3 pulses of shuri:p failed over the message of okoye:p: poison" in event.thought
+
+
+def test_a_message_is_not_kept_waiting_by_a_clock_that_jumped_back(
+    bench: Bench, project: str
+) -> None:
+    bench.do(c.SendMessage(AGENT, "hello"))
+    at = bench.clock.now_us() + 5 * 3600 * US
+    pulse = bench.do(c.BeginPulse(AGENT, "process"), at=at)
+    assert pulse is not None
+    end = c.EndPulse(pulse.id, "failed", failed=True, retry_delay_s=60.0)
+    bench.do(end, at=at)
+    assert bench.do(c.BeginPulse(AGENT, "process")) is not None
+
+
+DEED = "it had acted: tool call (1)"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"outcome": "failed", "failed": True},
+        {"outcome": "aborted", "failed": True, "to_backlog": True},
+        {"outcome": "lost", "failed": False},
+        {"outcome": "aborted", "failed": False},
+    ],
+)
+def test_a_task_with_side_effects_is_not_tried_again_before_a_human_has_looked(
+    bench: Bench, project: str, how: dict[str, Any]
+) -> None:
+    task = bench.do(c.CreateTask(project, "pay", "shuri", side_effects=True))
+    bench.end(bench.begin(AGENT), **how, detail="no answer", effects=DEED)
+    assert bench.status(task) is TaskStatus.BLOCKED
+    asked = bench.reads.open_help(task.id)
+    assert asked is not None
+    assert DEED in asked.issue
+    assert "no answer" in asked.issue
+    assert DEED in bench.reads.events(task_id=task.id)[-2].thought
+    assert bench.do(c.BeginPulse(AGENT, "process", triggered=True)) is None
+    bench.do(c.AnswerHelp(asked.id, "The money never left: pay."))
+    pulse = bench.begin(AGENT)
+    assert (pulse.task_id, pulse.attempt) == (task.id, 2)
+    assert bench.reads.pulses_of_task(task.id)[0].effects == DEED
+
+
+@pytest.mark.parametrize(
+    ("side_effects", "how"),
+    [
+        (False, {"outcome": "failed", "failed": True, "effects": DEED}),
+        (True, {"outcome": "failed", "failed": True}),
+        (True, {"outcome": "lost"}),
+        (True, {"outcome": "not_started", "never_ran": True}),
+        (True, {"outcome": "succeeded"}),
+    ],
+)
+def test_other_attempts_are_repeated_without_asking(
+    bench: Bench, project: str, side_effects: bool, how: dict[str, Any]
+) -> None:
+    task = bench.do(c.CreateTask(project, "pay", "shuri", side_effects=side_effects))
+    bench.end(bench.begin(AGENT), **how)
+    assert bench.reads.open_help(task.id) is None
+    assert bench.begin(AGENT).task_id == task.id
+
+
+def test_a_pulse_keeps_how_many_times_of_the_schedule_it_held_up(
+    bench: Bench, project: str
+) -> None:
+    bench.task(project)
+    assert bench.end(bench.begin(AGENT), skipped=3).skipped == 3
+
+
+def test_a_schedule_is_changed_in_part_and_only_where_something_changes(
+    bench: Bench, project: str
+) -> None:
+    agent = bench.do(c.SchedulePulses(AGENT, interval_s=10.0))
+    assert (agent.interval_s, agent.timeout_s, agent.max_retries) == (10.0, 300.0, 3)
+    agent = bench.do(c.SchedulePulses(AGENT, timeout_s=20.0, max_retries=0))
+    assert (agent.interval_s, agent.timeout_s, agent.max_retries) == (10.0, 20.0, 0)
+    seq = bench.reads.last_seq()
+    assert bench.do(c.SchedulePulses(AGENT, interval_s=10.0)) == agent
+    assert bench.reads.last_seq() == seq
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("interval_s", 0.0),
+        ("interval_s", -1.0),
+        ("interval_s", float("nan")),
+        ("timeout_s", 0.0),
+        ("timeout_s", float("inf")),
+        ("max_retries", -1),
+    ],
+)
+def test_a_schedule_that_no_agent_can_have_is_refused_by_the_name_of_the_field(
+    bench: Bench, project: str, field: str, value: Any
+) -> None:
+    before = bench.reads.agent(AGENT)
+    with pytest.raises(Invalid, match=field) as refusal:
+        bench.do(c.SchedulePulses(AGENT, **{field: value}))
+    assert refusal.value.details["field"] == field
+    assert bench.reads.agent(AGENT) == before

@@ -18,7 +18,9 @@ from crowd import crowd
 from mission_control.storage import (
     OPEN_COLUMNS,
     AgentStatus,
+    Deletion,
     ProjectState,
+    PulsesOf,
     Reads,
     TaskFilter,
     TaskPlace,
@@ -26,12 +28,14 @@ from mission_control.storage import (
 )
 from mission_control.storage import commands as c
 from mission_control.storage._registry import COMMANDS
+from mission_control.storage.files import FileChange
 from mission_control.storage.history import Segment, parse_moment
 from query_costs import Asked, WatchedConnection, scanned
 from storage_bench import Bench, open_bench
 
 SMALL: Final = {
     "projects", "agents", "a", "b", "souls", "sessions", "upstream", "u", "log_segments",
+    "budgets",
 }  # fmt: skip
 """What may be read whole: souls at work, intermediate results; the short names are aliases."""
 
@@ -52,11 +56,15 @@ X: Final = "00000004-0000-7000-8000-000000000004"
 QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "agent": lambda r: r.agent(AGENT),
     "agent_of_session": lambda r: r.agent_of_session("key"),
+    "agent_ids": lambda r: r.agent_ids("p"),
     "agents": lambda r: (r.agents(), r.agents("p")),
+    "answered": lambda r: r.answered(c.NoteFileChange, "no key"),
     "board": lambda r: r.board("p"),
     "board_at": lambda r: r.board_at(
         Path("nowhere"), "p", parse_moment("e1.20000", now_us=NOW, field="at")
     ),
+    "budget": lambda r: (r.budget(None), r.budget("p")),
+    "budgets": Reads.budgets,
     "changes": lambda r: r.changes(0),
     "chronicle": lambda r: r.chronicle("p"),
     "count_tasks": lambda r: r.count_tasks("p", TaskStatus.DONE),
@@ -67,12 +75,15 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "ended_pulses": lambda r: [
         r.ended_pulses(AGENT, 0, before, 50) for before in (None, r.pulse(X))
     ],
+    "engaged_agents": lambda r: r.engaged_agents("p"),
     "epoch": Reads.epoch,
     "events": lambda r: (r.events(task_id=X), r.events(project_id="p")),
+    "find_agent": lambda r: r.find_agent(AGENT),
     "find_task": lambda r: r.find_task(X),
     "has_agent": lambda r: r.has_agent(AGENT),
     "has_work": lambda r: (r.has_work(r.agent(AGENT), 0), r.has_work(r.agent("okoye:p"), 0)),
     "head_count": Reads.head_count,
+    "help_coded": lambda r: (r.help_coded("00000004"), r.help_coded("none")),
     "help_request": lambda r: r.help_request(X),
     "help_requests": lambda r: [
         r.help_requests(project_id=project_id, state=state, after=after)
@@ -80,6 +91,7 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
         for state in ("open", "answered")
         for after in (None, r.help_request(X))
     ],
+    "is_engaged": lambda r: (r.is_engaged(AGENT), r.is_engaged("okoye:p")),
     "last_seq": Reads.last_seq,
     "memories": lambda r: r.memories(AGENT),
     "messages": lambda r: r.messages(AGENT),
@@ -99,11 +111,18 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "project": lambda r: r.project("p"),
     "projects": Reads.projects,
     "pulse": lambda r: r.pulse(X),
+    "pulses": lambda r: [
+        r.pulses(of, before, 50)
+        for of in (PulsesOf("project_id", "p"), PulsesOf("agent_id", AGENT), PulsesOf("task_id", X))
+        for before in (None, r.pulse(X))
+    ],
     "pulses_of_task": lambda r: r.pulses_of_task(X),
     "results_between": lambda r: r.results_between("p", 0, 100, 50),
     "retention_seq": Reads.retention_seq,
+    "running_pulses": Reads.running_pulses,
     "sessions": lambda r: (r.sessions(), r.sessions("p")),
     "session": lambda r: r.session(AGENT),
+    "spent_budget": lambda r: r.spent_budget("p", 0),
     "task": lambda r: r.task(X),
     "tasks": lambda r: [
         r.tasks(wanted, after=after, limit=50)
@@ -116,6 +135,7 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
         for after in (None, TaskPlace.of(r.task(X)))
     ],
     "touched": lambda r: r.touched("p", 19_900),
+    "untold_help": Reads.untold_help,
     "unmet": lambda r: r.unmet(X),
     "waits": lambda r: r.waits("p"),
 }
@@ -188,6 +208,8 @@ def _run_every_command(bench: Bench) -> set[type]:
 
     do(c.InitProject("Q", base_id="p"))
     do(c.RenameProject("p", "R"))
+    do(c.SetBudget("p", 1_000_000))
+    do(c.SetBudget(None, 1_000_000))
     do(c.InstallSoul("griot", "0" * 64))
     do(c.CreateAgent("p", "griot", 60.0, 300.0, 3))
     do(c.RecordSession("griot:p", "a key", "a session", "process"))
@@ -197,15 +219,20 @@ def _run_every_command(bench: Bench) -> set[type]:
     pulse = do(c.BeginPulse("griot:p", "process"))
     do(c.MarkRunning(pulse.id, process_group=1))
     do(c.LogEvent(two.id, "hm", by_agent="griot:p"), fence=bench.fence(pulse))
-    do(c.EndPulse(pulse.id, "failed", failed=True, to_backlog=True, never_ran=True))
+    do(c.EndPulse(pulse.id, "failed", failed=True, to_backlog=True, never_ran=True, tokens=1))
+    do(c.SchedulePulses("griot:p", interval_s=30.0))
     do(c.UpdateTask(one.id, depends_on=(two.id,)))
     do(c.AssignTask(one.id, "shuri"))
+    do(c.HandOffTask(one.id, "griot", "the rest"))
     asked = do(c.RequestHelp(two.id, "How?"))
+    do(c.NoteTold(asked.id))
     do(c.AnswerHelp(asked.id, "So."))
     do(c.MoveTask(two.id, TaskStatus.DONE))
     do(c.DistillMemory("griot:p", "learned"))
     do(c.SetAgentStatus("griot:p", AgentStatus.PAUSED))
+    do(c.UpgradeAgent("griot:p", "1" * 64, refinement=False))
     do(c.UpdateChronicle("p", "done"))
+    do(c.NoteFileChange("p", FileChange("write", "src/a", "file", created=True)))
     do(c.NoteMirrors("p", "mirror_restored", "KANBAN.md"))
     do(c.DeleteTask(two.id))
     do(c.RetireSession("griot:p"))
@@ -213,6 +240,8 @@ def _run_every_command(bench: Bench) -> set[type]:
     do(c.DestroyAgent("griot:p"))
     do(c.PurgeIdempotency(20))
     do(c.SetProjectState("p", ProjectState.ARCHIVED))
+    do(c.BeginDeletion("p", Deletion.PURGE))
+    do(c.EraseProject("p"))
     do(c.TrimLog(Segment(1, 20, 1, "0" * 64, "1-20.jsonl")))
     return run
 

@@ -221,6 +221,7 @@ def _fill(bench: Bench) -> None:
             bench.do(c.LogEvent(task.id, "I think", "I act"))
         bench.do(c.UpdateTask(tasks[-1].id, depends_on=(tasks[0].id,)))
         bench.do(c.UpdateChronicle(project.id, "a summary", "some debt"))
+        bench.do(c.SetBudget(project.id, 1_000, 0.1))
         for agent in agents:
             bench.do(c.SendMessage(agent.id, "hello"))
             bench.do(c.RecordSession(agent.id, f"key of {agent.id}", "s", "process"))

@@ -13,8 +13,10 @@ from mission_control.storage import (
     Forbidden,
     HelpState,
     Invalid,
+    MissionError,
     NotFound,
     ProjectState,
+    PulseKind,
     TaskStatus,
 )
 from mission_control.storage import commands as c
@@ -277,3 +279,70 @@ def test_the_board_is_read_by_column_then_priority_then_age(bench: Bench, projec
     done = bench.do(c.CreateTask(project, "e", priority=1))
     bench.do(c.MoveTask(done.id, DONE))
     assert [task.title for task in bench.reads.board(project)] == ["b", "a", "c", "d", "e"]
+
+
+def test_a_task_is_handed_off_with_a_note_that_wakes_the_next(bench: Bench, project: str) -> None:
+    bench.agent(project, "okoye")
+    task = bench.task(project)
+    pulse = bench.begin("shuri:p")
+    hand_off = c.HandOffTask(
+        task.id, "okoye", " The form is done, tests are not. ", None, "shuri:p"
+    )
+    given = bench.do(hand_off, by="shuri:p", fence=bench.fence(pulse))
+    assert (given.assignee, given.status) == ("okoye", TaskStatus.BACKLOG)
+    event = bench.reads.events(task_id=task.id)[-1]
+    assert event.kind == "handed_off"
+    assert event.thought == "shuri → okoye: The form is done, tests are not."
+    (message,) = bench.reads.messages("okoye:p")
+    assert message.sender == "shuri:p"
+    assert message.text.startswith("shuri:p hands you 'one'")
+    assert bench.reads.agent("shuri:p").current_task_id is None
+    waiting = bench.begin("okoye:p")
+    assert waiting.kind is PulseKind.MESSAGE, "until shuri has ended, it is only told"
+    bench.end(waiting)
+    bench.end(pulse)
+    assert bench.begin("okoye:p").task_id == task.id
+
+
+def test_a_hand_off_closes_the_question_that_the_task_waited_for(
+    bench: Bench, project: str
+) -> None:
+    bench.agent(project, "okoye")
+    task = bench.task(project)
+    bench.end(bench.begin("shuri:p"))
+    asked = bench.do(c.RequestHelp(task.id, "Which one?"))
+    bench.do(c.HandOffTask(task.id, "okoye", "see for yourself"))
+    assert bench.reads.help_request(asked.id).state.value == "withdrawn"
+    assert bench.reads.agent("shuri:p").status.value == "idle"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "field"),
+    [
+        ({"to": "nakia"}, NotFound, "to"),
+        ({"to": "shuri"}, Conflict, "to"),
+        ({"note": " "}, Invalid, "note"),
+        ({"note": "x" * 10_001}, Invalid, "note"),
+        ({"expected_version": 7}, Conflict, "expected_version"),
+        ({"by_agent": "okoye:p"}, Forbidden, "task_id"),
+        ({"task_id": "nope"}, NotFound, "task_id"),
+    ],
+)
+def test_a_hand_off_that_cannot_be_is_refused_by_the_field(
+    bench: Bench, project: str, change: dict[str, Any], error: type[MissionError], field: str
+) -> None:
+    bench.agent(project, "okoye")
+    task = bench.task(project)
+    wanted = {"task_id": task.id, "to": "okoye", "note": "the rest", **change}
+    with pytest.raises(error) as refusal:
+        bench.do(c.HandOffTask(**wanted))
+    assert field in {refusal.value.details.get("field"), *refusal.value.details}
+    assert bench.reads.task(task.id) == task
+
+
+def test_what_is_over_is_not_handed_off(bench: Bench, project: str) -> None:
+    bench.agent(project, "okoye")
+    task = bench.task(project)
+    bench.do(c.MoveTask(task.id, TaskStatus.DONE))
+    with pytest.raises(Conflict, match="is done"):
+        bench.do(c.HandOffTask(task.id, "okoye", "the rest"))

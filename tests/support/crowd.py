@@ -20,7 +20,7 @@ FROM counted
 """
 
 _FILLS: Final = (
-    """INSERT OR IGNORE INTO projects
+    """INSERT OR IGNORE INTO projects(id, name, state, base_id, created_at, updated_at, version)
     SELECT project, 'many', 'active', NULL, 0, 0, 1 FROM crowd WHERE project <> 'p'""",
     # A fifth is open, all of it in the backlog; a tenth of that waits for a time.
     """INSERT INTO tasks(id, project_id, title, description, status, assignee, priority, labels,
