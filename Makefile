@@ -5,7 +5,7 @@ BIN := .venv/bin
 # PYTHONWARNINGS: setuptools warns of every editable installation.
 PIP := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-quick coverage check bench chaos chaos-files mutants plugin clean
+.PHONY: demo test test-quick coverage check bench chaos chaos-files chaos-gateway simulate mutants plugin clean
 
 demo: .venv/.installed
 	$(BIN)/mission-control demo
@@ -38,10 +38,22 @@ bench: .venv/.tests
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/storage.py
 	$(BIN)/python benchmarks/files.py
+	$(BIN)/python benchmarks/agents.py
+	bash tests/openclaw_install.sh
+	$(BIN)/python benchmarks/bridge.py
 
 # Kills sidecars under load, a thousand times; CHAOS_SEED repeats the moments of a run.
 chaos: .venv/.tests
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-1000} $(BIN)/python -m pytest tests/chaos
+
+# Kills a real Gateway, the sidecar beside it, or both, fifty times in mid-work; half an hour.
+chaos-gateway: .venv/.tests
+	GATEWAY_CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(BIN)/python -m pytest -s tests/e2e/test_gateway_faults.py -k random_moments
+
+# A thousand simulated days, each decided by its seed; SEED=17 replays one and writes its journal
+# to .cache/simulation.journal.
+simulate: .venv/.tests
+	SIMULATE_SEEDS=$${SIMULATE_SEEDS:-1000} $(BIN)/python -m pytest tests/simulation
 
 # Attacks the scoped files a hundred thousand times in each way, in a sandbox; up to an hour.
 chaos-files: .venv/.tests

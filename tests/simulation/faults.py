@@ -1,0 +1,104 @@
+"""What goes wrong, and when: actors that end, power that fails, disks and hosts with bad days."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import attrs
+import trio
+
+from mission_control.supervisor import Ref, System, TreeNode
+
+from .host import Host
+from .life import Life
+
+FAULTS = {
+    "kill_actor": 12, "kill_many": 2, "cut_power": 3, "stop": 1, "lose_host": 3, "restart_host": 2,
+    "break_disk": 2, "fill_disk": 1, "slow_disk": 1,
+}  # fmt: skip
+"""What happens, and how often."""
+
+
+@attrs.define
+class Faults:
+    """The bad luck of a world."""
+
+    chance: random.Random
+    host: Host
+    life: Callable[[], Life | None]
+    """The sidecar that runs, if one does."""
+    note: Callable[[str], None]
+    every_s: float
+    """Between two faults, on average."""
+
+    async def work(self) -> None:
+        """Do one harm after the other, for ever."""
+        while True:
+            await trio.sleep(self.chance.expovariate(1 / self.every_s))
+            fault = self.chance.choices([*FAULTS], [*FAULTS.values()])[0]
+            life = self.life()
+            if life is not None:
+                self.note(f"fault: {fault}")
+                await getattr(self, f"_{fault}")(life)
+
+    def end(self) -> None:
+        """Make good what lasts."""
+        self.host.come_back()
+        life = self.life()
+        if life is not None:
+            life.machine.full, life.machine.commit_s = False, 0.005
+
+    async def _kill_actor(self, life: Life) -> None:
+        ref = self.chance.choice(list(refs(life.system)))
+        self.note(f"kill {ref.path}")
+        ref.kill()
+
+    async def _kill_many(self, life: Life) -> None:
+        for _ in range(self.chance.randrange(2, 8)):
+            await self._kill_actor(life)
+            await trio.sleep(self.chance.choice([0.0, 0.01, 1.0]))
+
+    async def _cut_power(self, life: Life) -> None:
+        life.cut()
+
+    async def _stop(self, life: Life) -> None:
+        life.stop()
+
+    async def _lose_host(self, life: Life) -> None:
+        self.host.leave("the simulated link is down")
+        await trio.sleep(self.chance.expovariate(1 / 600.0))
+        self.host.come_back()
+
+    async def _restart_host(self, life: Life) -> None:
+        self.host.leave("the simulated host starts")
+        self.host.start_again()
+        await trio.sleep(self.chance.uniform(1.0, 60.0))
+        self.host.come_back()
+
+    async def _break_disk(self, life: Life) -> None:
+        life.machine.breaks = True
+
+    async def _fill_disk(self, life: Life) -> None:
+        life.machine.full = True
+        await trio.sleep(self.chance.uniform(1.0, 600.0))
+        life.machine.full = False
+
+    async def _slow_disk(self, life: Life) -> None:
+        life.machine.commit_s = 70.0  # longer than anybody waits for an answer
+        await trio.sleep(self.chance.uniform(1.0, 300.0))
+        life.machine.commit_s = 0.005
+
+
+def refs(system: System) -> Iterator[Ref[object]]:
+    """Return every actor that runs but the root, in the order of the tree."""
+    by_path = {ref.path: ref for ref in system._names.values()}
+    for node in _below(system.tree()):
+        if node.path in by_path and node.state == "running":
+            yield by_path[node.path]
+
+
+def _below(node: TreeNode) -> Iterator[TreeNode]:
+    for child in node.children:
+        yield child
+        yield from _below(child)

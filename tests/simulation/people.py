@@ -1,0 +1,193 @@
+"""The people who steer: they make, move and give away tasks, pause, answer, change their minds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+
+from mission_control.storage import Deadline, MissionError, TaskStatus, Unavailable
+
+SOULS = ("nakia", "okoye", "shuri")
+PROJECTS = ("p", "q")
+
+DEEDS = {
+    "create": 12, "message": 2, "pause": 2, "resume": 3, "trigger": 1, "kill": 1, "move": 2,
+    "assign": 2, "delete": 1, "prioritise": 1, "depend": 2, "answer": 8, "dismiss": 1, "hire": 2,
+    "archive": 1, "restore": 3, "restart_session": 1,
+}  # fmt: skip
+"""What they do, and how often."""
+
+
+@attrs.define
+class People:
+    """They call a sidecar that may be away, and what they do not hear of they ask for again."""
+
+    chance: random.Random
+    call: Callable[..., Awaitable[Any]]
+    note: Callable[[str], None]
+    every_s: float
+    """Between two deeds, on average."""
+    made: set[str] = attrs.field(factory=set)
+    """Titles of tasks that were acknowledged."""
+    deleted: set[str] = attrs.field(factory=set)
+    """Titles of tasks that they wanted gone."""
+    _deeds: int = 0
+
+    async def found(self) -> None:
+        """Begin the projects and hire the crews."""
+        for project in PROJECTS:
+            await self.insist("mission.project.init", project_name=project)
+            for soul in SOULS:
+                await self.insist("mission.agent.create", soul=soul, project_id=project)
+
+    async def work(self) -> None:
+        """Give everybody something to do; then do one thing after the other, for ever."""
+        for _ in range(len(PROJECTS) * len(SOULS)):
+            await self._create()
+        while True:
+            await trio.sleep(self.chance.expovariate(1 / self.every_s))
+            deed = self.chance.choices([*DEEDS], [*DEEDS.values()])[0]
+            await getattr(self, f"_{deed}")()
+
+    async def calm_down(self) -> None:
+        """Leave nothing that only people can bring forward."""
+        for project in PROJECTS:
+            await self.try_("mission.project.restore", project_id=project)
+            for soul in SOULS:
+                agent_id = f"{soul}:{project}"
+                await self.try_("mission.agent.create", instance_id=agent_id)
+                agent = await self.try_("mission.agent.get_state", instance_id=agent_id)
+                if agent and agent["agent"]["status"] in ("paused", "failed"):
+                    await self.try_("mission.agent.resume", instance_id=agent_id)
+        for task in await self._tasks():
+            if task["assignee"] is None:
+                soul = self.chance.choice(SOULS)
+                await self.try_("mission.task.assign", task_id=task["id"], assignee_id=soul)
+            if task["status"] == TaskStatus.BLOCKED and not await self._asked(task["id"]):
+                await self.try_("mission.task.move", task_id=task["id"], new_status="backlog")
+        for request in await self._questions():
+            await self.try_("mission.help.answer", help_id=request["id"], answer="So.")
+
+    async def insist(self, method: str, **params: Any) -> Any:
+        """Call until it is known what came of it."""
+        self._deeds += 1
+        key = f"deed {self._deeds}"
+        while True:
+            try:
+                return await self.call(method, idempotency_key=key, **params)
+            except (Unavailable, Deadline):
+                await trio.sleep(self.chance.uniform(1.0, 60.0))
+
+    async def try_(self, method: str, **params: Any) -> Any:
+        """Call; None where that was refused, or nobody was there."""
+        self.note(f"people: {method} {params}")
+        try:
+            return await self.call(method, **params)
+        except MissionError as refusal:
+            self.note(f"people were refused: {refusal.message}")
+            return None
+
+    async def _tasks(self, project: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for each in PROJECTS if project is None else (project,):
+            page = await self.try_("mission.task.list", project_id=each, open_only=True)
+            found += page["tasks"] if page else []
+        return found
+
+    async def _questions(self) -> list[dict[str, Any]]:
+        page = await self.try_("mission.help.list")
+        return page["help_requests"] if page else []
+
+    async def _asked(self, task_id: str) -> bool:
+        return any(request["task_id"] == task_id for request in await self._questions())
+
+    async def _a_task(self) -> dict[str, Any] | None:
+        tasks = await self._tasks()
+        return self.chance.choice(tasks) if tasks else None
+
+    def _an_agent(self) -> str:
+        return f"{self.chance.choice(SOULS)}:{self.chance.choice(PROJECTS)}"
+
+    async def _create(self) -> None:
+        soul = self.chance.choice([*SOULS, *SOULS, None])
+        project, title = self.chance.choice(PROJECTS), f"task {self._deeds}"
+        others = [task["id"] for task in await self._tasks(project)]
+        waits = self.chance.sample(others, min(len(others), self.chance.choice([0, 0, 0, 1, 2])))
+        try:
+            await self.insist(
+                "mission.task.create",
+                project_id=project,
+                title=title,
+                assignee_id=soul,
+                priority=self.chance.randrange(1, 6),
+                depends_on=waits,
+            )
+        except MissionError:
+            return
+        self.made.add(title)
+
+    async def _message(self) -> None:
+        await self.try_("mission.agent.message", instance_id=self._an_agent(), text="hello")
+
+    async def _pause(self) -> None:
+        await self.try_("mission.agent.pause", instance_id=self._an_agent())
+
+    async def _resume(self) -> None:
+        await self.try_("mission.agent.resume", instance_id=self._an_agent())
+
+    async def _trigger(self) -> None:
+        await self.try_("mission.agent.trigger", instance_id=self._an_agent())
+
+    async def _kill(self) -> None:
+        await self.try_("mission.agent.kill", instance_id=self._an_agent())
+
+    async def _dismiss(self) -> None:
+        await self.try_("mission.agent.destroy", instance_id=self._an_agent())
+
+    async def _hire(self) -> None:
+        await self.try_("mission.agent.create", instance_id=self._an_agent())
+
+    async def _archive(self) -> None:
+        await self.try_("mission.project.archive", project_id=self.chance.choice(PROJECTS))
+
+    async def _restore(self) -> None:
+        for project in PROJECTS:
+            await self.try_("mission.project.restore", project_id=project)
+
+    async def _restart_session(self) -> None:
+        await self.try_("mission.session.restart", instance_id=self._an_agent())
+
+    async def _move(self) -> None:
+        if task := await self._a_task():
+            to = self.chance.choice(["backlog", "in_progress", "blocked", "done"])
+            await self.try_("mission.task.move", task_id=task["id"], new_status=to)
+
+    async def _assign(self) -> None:
+        if task := await self._a_task():
+            soul = self.chance.choice([*SOULS, None])
+            await self.try_("mission.task.assign", task_id=task["id"], assignee_id=soul)
+
+    async def _delete(self) -> None:
+        if task := await self._a_task():
+            self.deleted.add(task["title"])
+            await self.try_("mission.task.delete", task_id=task["id"])
+
+    async def _prioritise(self) -> None:
+        if task := await self._a_task():
+            priority = self.chance.randrange(1, 6)
+            await self.try_("mission.task.update", task_id=task["id"], priority=priority)
+
+    async def _depend(self) -> None:
+        task, other = await self._a_task(), await self._a_task()
+        if task and other:
+            on = [other["id"]]
+            await self.try_("mission.task.update", task_id=task["id"], depends_on=on)
+
+    async def _answer(self) -> None:
+        for request in await self._questions():
+            if self.chance.random() < 0.7:
+                await self.try_("mission.help.answer", help_id=request["id"], answer="So.")

@@ -1,0 +1,221 @@
+"""A world: a home, a host, agents, people and bad luck, for a day and until all is done."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import tenacity
+import trio
+from trio.testing import MockClock
+
+from mission_control.actors import Home, PulseSettings
+from mission_control.gateway_bridge import LOCAL, call
+from mission_control.gateway_bridge._callers import of_agent
+from mission_control.storage import Unauthenticated, Unavailable
+from mission_control.supervisor import Event, StartFailed, SupervisorGaveUp
+
+from .climate import Climate
+from .faults import Faults
+from .host import Host, Run
+from .laws import Laws
+from .life import Life, Terms, living
+from .machine import Machine, one_thread
+from .people import People
+from .replacing import replacing
+from .seeds import scheduling, stream
+from .turns import Agents
+from .watchers import Watchers
+
+DAY_S = 86_400.0
+QUIET_S = 2 * DAY_S
+"""How long the end may take."""
+LOOK_S = 600.0
+
+SETTINGS = PulseSettings(
+    interval_s=1_800.0,
+    timeout_s=1_200.0,
+    max_retries=3,
+    deadman_s=300.0,
+    tick_s=1_800.0,
+    max_running=3,
+    max_running_per_project=2,
+)
+
+
+class LawBroken(AssertionError):
+    """Something happened that must never happen."""
+
+
+class World:
+    """Everything that one seed decides."""
+
+    machine: Machine
+    host: Host
+    people: People
+    agents: Agents
+    faults: Faults
+
+    def __init__(self, seed: int, folder: Path, climate: Climate | None = None) -> None:
+        self.seed = seed
+        self.climate = climate or Climate.of(seed)
+        self.journal: list[str] = []
+        self.broken: str | None = None
+        self.home = Home(folder / "home")
+        self.laws = Laws(self.fail)
+        self.life: Life | None = None
+        self._scope = trio.CancelScope()
+
+    def note(self, what: str) -> None:
+        """Write into the journal."""
+        self.journal.append(f"{trio.current_time():.6f} {what}")
+
+    def fail(self, what: str) -> None:
+        """End the world: a law is broken."""
+        if self.broken is None:
+            self.broken = what
+            self.journal.append(f"BROKEN: {what}")
+            self._scope.cancel()
+
+    def run(self) -> None:
+        """Let the world go on to its end.
+
+        Raises:
+            LawBroken: with the seed that does it again.
+        """
+        self.home.make()
+        with self._decided():
+            trio.run(self._main, clock=MockClock(autojump_threshold=0.0))
+        if self.broken is None:
+            with contextlib.closing(sqlite3.connect(self.home.database)) as connection:
+                self.laws.whole(connection)
+        if self.broken is not None:
+            raise LawBroken(f"SEED={self.seed} {self.broken}")
+
+    def log(self) -> list[tuple[object, ...]]:
+        """Return every change that was committed."""
+        with contextlib.closing(sqlite3.connect(self.home.database)) as connection:
+            return connection.execute("SELECT * FROM changes ORDER BY seq").fetchall()
+
+    @contextmanager
+    def _decided(self) -> Iterator[None]:
+        """Leave nothing to chance that the seed does not decide."""
+        state = random.getstate()
+        random.seed(self.seed)  # tenacity's jitter
+        virtual = SimpleNamespace(monotonic=trio.current_time)
+        with ExitStack() as stack:
+            # Or it gave up after seconds of ours, at an attempt that depends on the machine.
+            stack.enter_context(replacing(tenacity, "time", virtual))
+            stack.callback(random.setstate, state)
+            stack.enter_context(one_thread(lambda: self.machine))
+            stack.enter_context(scheduling(self.seed))
+            stack.callback(logging.disable, logging.NOTSET)
+            logging.disable()  # of so much harm there is a lot to tell
+            yield
+
+    async def _main(self) -> None:
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                self._people_it(nursery)
+                nursery.start_soon(self._live)
+                await self._pass()
+                nursery.cancel_scope.cancel()
+
+    def _people_it(self, nursery: trio.Nursery) -> None:
+        def chance(name: str) -> random.Random:
+            return stream(self.seed, name)
+
+        self.agents = Agents(chance("agents"), self._as_agent)
+        self.host = Host(
+            nursery,
+            self.agents.turn,
+            chance("host"),
+            self.fail,
+            self.note,
+            SETTINGS.max_running,
+            SETTINGS.max_running_per_project,
+        )
+        self.people = People(chance("people"), self._as_operator, self.note, self.climate.deeds_s)
+        self.faults = Faults(
+            chance("faults"), self.host, lambda: self.life, self.note, self.climate.faults_s
+        )
+        watchers = Watchers(chance("watchers"), lambda: self.life, self.host, self.fail)
+        nursery.start_soon(watchers.watch_tasks)
+        nursery.start_soon(watchers.try_late_words)
+
+    async def _pass(self) -> None:
+        await self.people.found()
+        with trio.move_on_after(DAY_S):
+            async with trio.open_nursery() as troubles:
+                troubles.start_soon(self.people.work)
+                troubles.start_soon(self.faults.work)
+        self.note("calm")
+        self.faults.end()
+        self.agents.calm = True
+        await self._settle()
+
+    async def _live(self) -> None:
+        """Live again and again, as a service manager sees to."""
+        chance = stream(self.seed, "machine")
+        terms = Terms(self.home, self.host, SETTINGS, stream(self.seed, "mission"), self._hear)
+        while True:
+            self.machine = Machine(chance, self.laws.committed)
+            self.note("a life begins")
+            try:
+                with trio.CancelScope() as scope:
+                    async with living(terms, self.machine, scope) as self.life:
+                        await self.life.over.wait()
+            except (StartFailed, SupervisorGaveUp) as failure:
+                self.note(f"gave up: {failure}")
+            finally:
+                self.life = None
+            self.note("a life is over")
+            await trio.sleep(chance.uniform(1.0, 600.0))
+
+    def _hear(self, event: Event) -> None:
+        reason = getattr(event, "reason", None)
+        if reason is not None:
+            self.note(f"{type(event).__name__} {event.offender.id}: {reason!r}")
+
+    async def _settle(self) -> None:
+        """Wait until all that can be done is done."""
+        for _ in range(int(QUIET_S / LOOK_S)):
+            await self.people.calm_down()
+            await trio.sleep(LOOK_S)
+            if not any(self._left()):
+                return
+        self.fail(f"forgotten: {next(self._left())}")
+
+    def _left(self) -> Iterator[str]:
+        for task in self.laws.tasks.values():
+            if task["status"] not in (2, 4):
+                yield f"task {task}"
+        for pulse in self.laws.open_pulses.values():
+            yield f"pulse {pulse}"
+        titles = [task["title"] for task in self.laws.tasks.values()]
+        for title in sorted(self.people.made - self.people.deleted):
+            if titles.count(title) != 1:
+                yield f"{title} was acknowledged, and is there {titles.count(title)} times"
+
+    async def _as_operator(self, method: str, /, **params: Any) -> Any:
+        life = self.life
+        if life is None:
+            raise Unavailable("no sidecar runs", retry_after_ms=1000)
+        return await call(life.mission, LOCAL, method, params)
+
+    async def _as_agent(self, run: Run, method: str, /, **params: Any) -> Any:
+        life = self.life
+        if life is None or self.host.away is not None:
+            raise Unavailable("no sidecar runs", retry_after_ms=1000)
+        identity = life.mission.tokens.holder(run.order.token)
+        if identity is None:
+            raise Unauthenticated("the pulse has ended")
+        run.fence = identity.fence
+        return await call(life.mission, of_agent(identity), method, params)
