@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 
 import trio
 
@@ -11,30 +11,20 @@ from ..storage import (
     Fence,
     MissionError,
     Pulse,
-    PulseKind,
+    PulseState,
     Unavailable,
     agent_lease,
-    read_plain,
 )
 from ..storage.commands import MarkRunning
+from ._brief import brief
 from ._deadman import Deadman
+from ._evidence import COMMAND, Evidence
 from ._mission import Mission
 from ._runner import Outcome, OutcomeKind, PulseOrder, RunHandle
-from ._seal import unsealed
-from ._session import Ensure, session_name, session_order
-from ._status_text import (
-    RECENT_EVENTS,
-    RECENT_NOTES,
-    Layers,
-    Standing,
-    prompt,
-    status_text,
-)
+from ._session import Ensure, session_name
 from ._tokens import AgentIdentity
 
 REACHABLE_POLL_S = 0.5
-MAX_LAYER_BYTES = 64 * 1024
-"""Of a file of memory; its end counts."""
 
 
 class Unsettled(Exception):
@@ -52,9 +42,18 @@ class Attempt:
         self._mission = mission
         self._agent = agent
         self._scope = trio.CancelScope()
-        self._deadman = Deadman(mission.settings.deadman_s, trio.current_time())
+        settings = mission.settings
+        self._deadman = Deadman(
+            settings.deadman_s, trio.current_time(), longest_s=settings.max_expected_silence_s
+        )
+        # Before it has a handle, the runner has not let it act.
+        self._evidence = Evidence(unseen=recovering and pulse.state is PulseState.RUNNING)
+        self._latest = math.inf
+        """When its time is up, whatever it announces."""
         self.aborted: str | None = None
         """Why it was ended from outside, if it was."""
+        self.excused = False
+        """Whether that is no fault of its own, and whoever ended it wants another."""
 
     @property
     def may_go_on(self) -> bool:
@@ -68,8 +67,7 @@ class Attempt:
             Unsettled: it was ended from outside while the runner's host is away, so it may go on.
         """
         mission, agent = self._mission, self._agent
-        if self._recovering:
-            await self._until_reachable()
+        # Before the host can be asked: a run that goes on there may act as soon as we live again.
         token = mission.tokens.issue(
             AgentIdentity(
                 agent.id,
@@ -80,7 +78,10 @@ class Attempt:
             )
         )
         try:
+            if self._recovering:
+                await self._until_reachable()
             self._scope.deadline = trio.current_time() + agent.timeout_s
+            self._latest = self._scope.deadline + mission.settings.max_expected_silence_s
             with self._scope:
                 return await self._watched(token)
         finally:
@@ -91,19 +92,34 @@ class Attempt:
             return Outcome(OutcomeKind.ABORTED, self.aborted)
         return Outcome(OutcomeKind.TIMED_OUT, f"took more than {agent.timeout_s:g} s")
 
-    def abort(self, why: str) -> None:
+    def abort(self, why: str, *, excused: bool = False) -> None:
         """End it: its run is cancelled, and with it everything that it started."""
         if self.aborted is None:
-            self.aborted = why
+            self.aborted, self.excused = why, excused
             self._scope.cancel()
 
+    def effects(self, outcome: Outcome) -> str:
+        """Return what it may have done outside, as a clause, where *outcome* leaves that open."""
+        told = outcome.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.NOT_STARTED)
+        return "" if told or self.excused else self._evidence.effects()
+
     def sign(self, what: str, expect_silence_s: float | None = None) -> None:
-        """The agent did something."""
+        """The agent did something.
+
+        Long work that it announces may also end later than its time would be up: by the longest
+        silence that is believed, however often it announces some.
+        """
+        self._evidence.note(what)
         self._deadman.sign(trio.current_time(), what, expect_silence_s)
+        if expect_silence_s is not None and self._latest < math.inf:
+            wanted = min(self._deadman.announced_until, self._latest)
+            self._scope.deadline = max(self._scope.deadline, wanted)
 
     async def started(self, handle: RunHandle) -> None:
         """Make it durable how the run is found again."""
         self.began = True
+        if handle.process_group is not None:
+            self._evidence.note(COMMAND)
         mark = MarkRunning(
             self.pulse.id,
             handle.process_group,
@@ -145,7 +161,7 @@ class Attempt:
         """
         while self._mission.runner.away is not None:
             await trio.sleep(REACHABLE_POLL_S)
-            self.sign("waiting for the runner's host")
+            self._deadman.sign(trio.current_time(), "waiting for the runner's host")
 
     async def _watch(self) -> None:
         while True:
@@ -158,68 +174,3 @@ class Attempt:
 
 def _handle(pulse: Pulse) -> RunHandle:
     return RunHandle(pulse.process_group, pulse.process_started, pulse.run_id, pulse.boot_id)
-
-
-def brief(mission: Mission, agent: Agent, pulse: Pulse, token: str = "") -> PulseOrder:
-    """Tell a runner, and the agent through it, all there is to know for *pulse*."""
-    standing = stand(mission, agent, pulse)
-    scope, session = mission.home.scope(agent.project_id), session_order(mission, agent)
-    return PulseOrder(
-        pulse_id=pulse.id,
-        agent_id=agent.id,
-        project_id=agent.project_id,
-        soul=agent.soul,
-        session_key=session.session_key,
-        kind=pulse.kind.value,
-        task_id=pulse.task_id,
-        task_title=standing.task.title if standing.task else None,
-        attempt=pulse.attempt,
-        scope=scope.path,
-        cwd=session.cwd,
-        status_text=status_text(standing),
-        prompt=prompt(standing),
-        timeout_s=agent.timeout_s,
-        command=agent.command or mission.settings.command,
-        token=token,
-    )
-
-
-def stand(mission: Mission, agent: Agent, pulse: Pulse) -> Standing:
-    """Gather where *agent* stands at the beginning of *pulse*."""
-    reads = mission.reads
-    task = reads.find_task(pulse.task_id)
-    attempts = pulse.kind is PulseKind.WORK and pulse.task_id is not None
-    earlier = reads.pulses_of_task(pulse.task_id) if attempts and pulse.task_id else []
-    return Standing(
-        agent=agent,
-        pulse=pulse,
-        task=task,
-        path=str(mission.home.scope(agent.project_id).path),
-        layers=_layers(mission, agent),
-        notes=tuple(reads.messages(agent.id, RECENT_NOTES)),
-        news=tuple(reads.messages_shown(pulse)),
-        events=tuple(
-            reads.events(
-                task_id=task.id if task else None,
-                project_id=agent.project_id,
-                limit=RECENT_EVENTS,
-            )
-        ),
-        earlier=tuple(p for p in earlier if p.id != pulse.id),
-    )
-
-
-def _layers(mission: Mission, agent: Agent) -> Layers:
-    scope = mission.home.scope(agent.project_id)
-    notes = scope.agent(agent.soul)
-    souls = (_text(mission.home.soul(agent.soul)), _text(notes / "SOUL.md"))
-    return Layers(
-        soul="\n\n".join(part for part in souls if part),
-        context=_text(scope.context),
-        working=_text(notes / "working.md"),
-        learned=unsealed(_text(notes / "learned.md")).strip(),
-    )
-
-
-def _text(path: Path) -> str:
-    return (read_plain(path, MAX_LAYER_BYTES) or b"").decode("utf-8", "replace").strip()

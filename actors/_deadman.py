@@ -15,18 +15,25 @@ class Deadman:
     """Longest silence of a healthy agent."""
     last_sign: float
     last_what: str = "start"
+    longest_s: float = MAX_EXPECTED_SILENCE_S
+    """How long an announced silence is believed in."""
     _until: float = 0.0
 
     def sign(self, now: float, what: str, expect_silence_s: float | None = None) -> None:
         """Something only a living agent does has happened.
 
         An agent that is about to do something long says so by *expect_silence_s*; it is believed
-        for at most an hour, and until it says something else.  None says nothing about it: what
-        a long job prints meanwhile does not take the announcement back.
+        for at most `longest_s`, and until it says something else.  None says nothing about it:
+        what a long job prints meanwhile does not take the announcement back.
         """
         self.last_sign, self.last_what = now, what
         if expect_silence_s is not None:
-            self._until = now + min(max(expect_silence_s, 0.0), MAX_EXPECTED_SILENCE_S)
+            self._until = now + min(max(expect_silence_s, 0.0), self.longest_s)
+
+    @property
+    def announced_until(self) -> float:
+        """Until when it said that it would be silent."""
+        return self._until
 
     @property
     def dies_at(self) -> float:

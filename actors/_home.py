@@ -7,7 +7,10 @@ from pathlib import Path
 
 import attrs
 
-from ..storage import Unavailable
+from ..storage import Unavailable, read_plain
+
+MAX_SOUL_BYTES = 64 * 1024
+MAX_TEMPLATE_BYTES = 128 * 1024
 
 
 class HomeUnusable(Unavailable):
@@ -36,6 +39,11 @@ class Scope:
         return self.path / ".context"
 
     @property
+    def template(self) -> Path:
+        """The project's own template of the status text, written by people."""
+        return self.path / ".template"
+
+    @property
     def src(self) -> Path:
         """Where agents write."""
         return self.path / "src"
@@ -55,12 +63,27 @@ class Scope:
         return self.path / "agents" / soul
 
     def make(self, base: Scope | None = None) -> None:
-        """Make what is missing; the rules are those of the project that it is based on."""
+        """Make what is missing; rules, template and souls are those of the project *base*."""
+        new = not self.context.exists()
         for folder in (self.src, self.daily, self.archive, self.path / "agents"):
             folder.mkdir(parents=True, exist_ok=True)
-        if not self.context.exists():
+        if new:
+            self._copy_souls(base)
+            template = read_plain(base.template, MAX_TEMPLATE_BYTES) if base else None
+            if template is not None:
+                self.template.write_bytes(template)
+            # Last: who is killed before it begins again.
             rules = base.context.read_bytes() if base and base.context.is_file() else b""
             self.context.write_bytes(rules)
+
+    def _copy_souls(self, base: Scope | None) -> None:
+        """Refine souls as the project *base* does; what is there already stays."""
+        for folder in base.notes() if base and (base.path / "agents").is_dir() else ():
+            refined = read_plain(folder / "SOUL.md", MAX_SOUL_BYTES)
+            soul = self.agent(folder.name) / "SOUL.md"
+            if refined is not None and not soul.exists():
+                soul.parent.mkdir(parents=True, exist_ok=True)
+                soul.write_bytes(refined)
 
     def notes(self) -> list[Path]:
         """Return the agents' folders that are there."""
@@ -81,6 +104,7 @@ class Home:
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.projects.mkdir(exist_ok=True)
         except OSError as error:
             raise self._unusable(str(error.strerror)) from error
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
@@ -108,9 +132,29 @@ class Home:
         return self.path / "backups" / "mission-control" / "changes"
 
     @property
+    def packed_projects(self) -> Path:
+        """The folders of deleted projects, one file each."""
+        return self.path / "backups" / "mission-control" / "projects"
+
+    @property
+    def template(self) -> Path:
+        """The template of the status text of projects that have none of their own."""
+        return self.path / "mission-control.template"
+
+    @property
     def token(self) -> Path:
         """The operators' token, mode 0600."""
         return self.path / "mission-control.token"
+
+    @property
+    def principals(self) -> Path:
+        """Digests of the tokens of everybody else, mode 0600."""
+        return self.path / "mission-control.principals.json"
+
+    @property
+    def socket(self) -> Path:
+        """Where programs of this user connect; its folder is for the owner only."""
+        return self.path / "mission-control.run" / "rpc.sock"
 
     @property
     def restoring(self) -> Path:
@@ -131,11 +175,18 @@ class Home:
         """L1: the text of a persona."""
         return self.path / "souls" / soul / "SOUL.md"
 
+    @property
+    def projects(self) -> Path:
+        """Where the projects' folders are."""
+        return self.path / "projects"
+
     def scope(self, project_id: str) -> Scope:
         """The folder of a project."""
-        return Scope(self.path / "projects" / project_id)
+        return Scope(self.projects / project_id)
 
     def taken(self) -> tuple[str, ...]:
         """Names of project folders that exist."""
-        projects = self.path / "projects"
-        return tuple(sorted(p.name for p in projects.iterdir())) if projects.is_dir() else ()
+        if not self.projects.is_dir():
+            return ()
+        # No project's name begins with a dot; what does is ours.
+        return tuple(sorted(p.name for p in self.projects.iterdir() if p.name[0] != "."))

@@ -17,10 +17,13 @@ from ..storage import (
     Store,
     Unavailable,
 )
+from ..storage.files import Files
 from ..supervisor import ActorCrashed, ActorDead, AskTimeout, MailboxFull, Ref, System
 from ._commit import Commit, board_name
 from ._home import Home
+from ._principals import Principals
 from ._runner import Runner
+from ._templates import Templates
 from ._tokens import AgentTokens
 
 R = TypeVar("R")
@@ -36,6 +39,8 @@ class PulseSettings:
     timeout_s: float = 300.0
     max_retries: int = 3
     deadman_s: float = 300.0
+    max_expected_silence_s: float = 3600.0
+    """How long an agent is believed that announces a silence."""
     retry_delay_s: float = 5.0
     """After the first failure; doubles with each further one."""
     tick_s: float = 30.0
@@ -54,10 +59,15 @@ class Mission:
     home: Home
     store: Store
     reads: Reads
+    files: Files
     clock: Clock
     runner: Runner
     tokens: AgentTokens
+    principals: Principals
     settings: PulseSettings
+    templates: Templates = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Templates(self.home), takes_self=True)
+    )
 
     async def commit(
         self,

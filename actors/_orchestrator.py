@@ -7,15 +7,20 @@ and repairs what differs.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import attrs
 
 from ..storage import Change, MissionError, Project, ProjectState
-from ..storage.commands import SetProjectState
+from ..storage.commands import BeginDeletion, LogEvent, SetProjectState
 from ..supervisor import Actor, Context, Down, Reply, StartFailed
+from ._budget import lets_go_on, warn_of_budget
+from ._liveness import Liveness, Stranded
 from ._mission import Mission
-from ._roster import Changed, Reconcile, project_spec, roster_name
+from ._pulse import pulse_name
+from ._roster import Changed, Present, Reconcile, project_spec, roster_name
+from ._why import why_all
 
 log = logging.getLogger("mission_control.orchestrator")
 
@@ -37,6 +42,16 @@ class Tick:
 
 
 @attrs.frozen
+class Begin:
+    """Start every active project; told by itself, and before anybody else can."""
+
+
+@attrs.frozen
+class WhoIsStranded:
+    """Answered with the tasks that the last tick found nobody to see to."""
+
+
+@attrs.frozen
 class ProjectsDown:
     """The supervisor of the projects ended; its successor has no children yet."""
 
@@ -45,17 +60,17 @@ class ProjectsDown:
 
 @attrs.frozen
 class Archive:
-    """Put a project away: its runs are ended before it is archived.
+    """Put a project away: its runs are ended before *command* says that it is.
 
     Answered with the project.
     """
 
-    project_id: str
+    command: SetProjectState | BeginDeletion
     by: str
     key: str | None
 
 
-Message: TypeAlias = Ensure | Archive | Tick | ProjectsDown
+Message: TypeAlias = Begin | Ensure | Archive | Present | Tick | ProjectsDown | WhoIsStranded
 
 
 class Orchestrator(Actor[Message]):
@@ -65,37 +80,80 @@ class Orchestrator(Actor[Message]):
 
     def __init__(self, mission: Mission) -> None:
         self._mission = mission
+        self._liveness = Liveness()
+        self._stranded: tuple[Stranded, ...] = ()
 
     async def started(self) -> None:
-        """Start every active project."""
-        await self._reconcile()
-        self.ctx.monitor(self._projects, ProjectsDown)
+        """Begin with every active project.
+
+        Not here: until this returns our supervisor starts nobody else, so to wait for a sibling
+        that is to be started again would be for ever.
+        """
+        self.ctx.self.tell(Begin())
         self.ctx.every(self._mission.settings.tick_s, Tick())
 
-    async def receive(self, message: Message) -> Project | Reply | None:
+    async def receive(self, message: Message) -> Project | Reply | tuple[Stranded, ...] | None:
         """Repair what differs."""
         match message:
             case Archive():
                 return await self._archive(message)
             case Ensure():
                 await self._reconcile()
+            case Present():
+                pass
             case Tick():
                 await self._reconcile()
                 for project in self._mission.reads.projects():
                     self._mission.tell(roster_name(project.id), Reconcile())
-            case ProjectsDown():
+                await self._look_after_tasks()
+            case WhoIsStranded():
+                return self._stranded
+            case Begin() | ProjectsDown():
                 await self._reconcile()
                 self.ctx.monitor(self._projects, ProjectsDown)
         return None
 
-    async def _archive(self, archive: Archive) -> Project | Reply:
-        await self._stop(archive.project_id)
-        command = SetProjectState(archive.project_id, ProjectState.ARCHIVED)
+    async def _look_after_tasks(self) -> None:
+        """Find open tasks that nobody sees to, tell of them, and start their agents afresh."""
+        mission = self._mission
         try:
-            return await self._mission.store.write(command, by=archive.by, key=archive.key)
+            reasons = await why_all(mission)
+        except MissionError as failure:
+            log.warning("whether every task is seen to cannot be told now: %s", failure)
+            return
+        orphaned = [
+            task_id
+            for task_id, reason in reasons.items()
+            if reason.pulse_id is not None and mission.tokens.of_pulse(reason.pulse_id) is None
+        ]
+        away = mission.runner.away is not None  # then nobody can say what became of them
+        self._stranded = self._liveness.look(reasons, set() if away else set(orphaned))
+        for stranded in self._stranded:
+            await self._rescue(stranded)
+
+    async def _rescue(self, stranded: Stranded) -> None:
+        reason = stranded.reason
+        told = f"nobody sees to it although it should go on: {reason.sentence}"
+        log.error("task %s: %s; its agent is started afresh", stranded.task_id, told)
+        if stranded.news:
+            event = LogEvent(stranded.task_id, told, event_type="stranded")
+            with suppress(MissionError):  # it is in the log, and in mission.system.health
+                await self._mission.store.write(event, by="mission-control")
+        actor = self._mission.system.whereis(pulse_name(str(reason.agent_id)))
+        if actor is not None:
+            actor.kill()  # nothing of its runs: what may be open is recovered by the next one
+
+    async def _archive(self, archive: Archive) -> Project | Reply:
+        await self._stop(archive.command.project_id)
+        answer: Project | Reply
+        try:
+            answer = await self._mission.store.write(
+                archive.command, by=archive.by, key=archive.key
+            )
         except MissionError as refusal:
-            await self._reconcile()
-            return Reply(error=refusal)
+            answer = Reply(error=refusal)
+        await self._reconcile()  # it was refused, or answered long ago: then it goes on
+        return answer
 
     async def _stop(self, project_id: str) -> None:
         if project_id in {child.id for child in await self._projects.children()}:
@@ -119,17 +177,22 @@ class Orchestrator(Actor[Message]):
         for project_id in sorted(wanted - running):
             try:
                 await projects.start_child(project_spec(self._mission, project_id))
-            except StartFailed as failure:
+                await self._mission.ask(roster_name(project_id), Present())
+            except (StartFailed, MissionError) as failure:
                 log.warning(
                     "project %s cannot be started, the tick tries again: %s", project_id, failure
                 )
 
 
 def route(mission: Mission, changes: list[Change]) -> None:
-    """Tell each project's roster what was committed of it."""
+    """Tell each project's roster what was committed of it, and all of the home's budget."""
     by_project: dict[str, list[Change]] = {}
     for change in changes:
         if change.project_id is not None:
             by_project.setdefault(change.project_id, []).append(change)
+        elif change.entity == "budgets" and lets_go_on(change):
+            for project in mission.reads.projects():
+                by_project.setdefault(project.id, []).append(change)
+        warn_of_budget(change)
     for project_id, theirs in by_project.items():
         mission.tell(roster_name(project_id), Changed(tuple(theirs)))

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from typing import TypeAlias
 
 import attrs
 import trio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from ..storage import US, Agent, Deadline, Limited, NotFound, Pulse, Unavailable
-from ..storage.commands import BeginPulse, EndPulse
+from ..storage import US, Agent, Deadline, Limited, MissionError, NotFound, Pulse, Unavailable
+from ..storage.commands import BeginPulse, EndPulse, next_day
 from ..supervisor import Actor, Context, Crash, Exit, Timer
 from ._attempt import Attempt
 from ._mission import Mission
 from ._runner import Outcome, OutcomeKind
-from ._schedule import next_pulse, retry_delay
+from ._schedule import next_pulse, retry_delay, times_between
 from ._slots import NAME as SLOTS
-from ._slots import Acquire, Release
+from ._slots import Acquire, Hold, Release
 
 FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABORTED)
 """Outcomes that count against the task; that we lost a run is no fault of its own."""
@@ -65,10 +66,20 @@ class Kill:
     why: str
 
 
-class PulseActor(Actor[Wake | Sign | Kill]):
+@attrs.frozen
+class Restart:
+    """End the attempt that runs now, if one does, without blame, and begin another."""
+
+    why: str
+
+
+Message: TypeAlias = Wake | Sign | Kill | Restart
+
+
+class PulseActor(Actor[Message]):
     """Runs the attempts of one agent."""
 
-    ctx: Context[Wake | Sign | Kill]
+    ctx: Context[Message]
 
     def __init__(self, mission: Mission, agent_id: str) -> None:
         self._mission = mission
@@ -89,19 +100,21 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         """Look for work; first at the attempt that an earlier incarnation left open."""
         self.receive(Wake())
 
-    def receive(self, message: Wake | Sign | Kill) -> None:
+    def receive(self, message: Message) -> None:
         """Note what happened; attempts run beside this."""
         match message:
             case Wake():
-                self._remember(message)
-                rested = message.triggered or trio.current_time() >= self._rests_until
-                if rested and not self._busy:
-                    self._busy = True
-                    self.ctx.start_soon(self._turn)
+                if message.triggered or self._busy or self._is_engaged():
+                    self._remember(message)
+                    self._begin_turn(message)
             case Sign(what, expected) if self._attempt is not None:
                 self._attempt.sign(what, expected)
             case Kill(why) if self._attempt is not None:
                 self._attempt.abort(why)
+            case Restart(why):
+                if self._attempt is not None:
+                    self._attempt.abort(why, excused=True)
+                self.receive(Wake(triggered=True))
             case _:
                 pass  # for an attempt that has ended meanwhile
 
@@ -118,6 +131,21 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             with suppress(*TRANSIENT):
                 await self._write_end(blame=isinstance(reason, Crash))
         self._mission.tell(SLOTS, Release(self._agent_id))
+
+    def _is_engaged(self) -> bool:
+        """Whether there is anything to look at: most wakes of most agents end here."""
+        if self._next is not None or self._ended is not None:
+            return True
+        try:
+            return self._mission.reads.is_engaged(self._agent_id)
+        except MissionError:
+            return True  # a turn finds out what that means
+
+    def _begin_turn(self, wake: Wake) -> None:
+        rested = wake.triggered or trio.current_time() >= self._rests_until
+        if rested and not self._busy:
+            self._busy = True
+            self.ctx.start_soon(self._turn)
 
     def _remember(self, wake: Wake) -> None:
         self._next = Wake(wake.triggered or (self._next is not None and self._next.triggered))
@@ -147,7 +175,12 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             await self._close()
         left_open = self._mission.reads.open_pulse(self._agent_id)
         if left_open is not None:
-            await self._run(left_open, recovering=True)
+            mission = self._mission
+            mission.tell(SLOTS, Hold(self._agent_id, left_open.project_id))
+            try:
+                await self._run(left_open, recovering=True)
+            finally:
+                mission.tell(SLOTS, Release(self._agent_id))
 
     async def _look(self, wake: Wake) -> None:
         """Run one pulse if there is something to do.
@@ -170,8 +203,8 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         mission = self._mission
         if mission.runner.away is not None:
             raise Unavailable(mission.runner.away)
-        await mission.ask(SLOTS, Acquire(agent.id, agent.project_id), timeout_s=None)
         try:
+            await mission.ask(SLOTS, Acquire(agent.id, agent.project_id), timeout_s=None)
             begin = BeginPulse(agent.id, mission.runner.name, wake.triggered)
             # Shielded: a row that was made must be known here, to be closed.
             with trio.CancelScope(shield=True):
@@ -190,7 +223,7 @@ class PulseActor(Actor[Wake | Sign | Kill]):
         outcome = await attempt.run()
         self._attempt, self._ended = None, (attempt, outcome)
         await self._close()
-        if attempt.aborted is not None:
+        if attempt.aborted is not None and not attempt.excused:
             if self._next is not None and self._next.triggered:
                 self.ctx.self.tell(self._next)  # for the next incarnation
             raise AgentSilent(attempt.aborted)
@@ -199,7 +232,8 @@ class PulseActor(Actor[Wake | Sign | Kill]):
     async def _close(self) -> None:
         """Close the row of what has ended; storage may be restarting, so more than once."""
         assert self._ended is not None  # noqa: S101 - asked by the callers
-        blame = self._ended[1].kind in FAILURES
+        attempt, outcome = self._ended
+        blame = outcome.kind in FAILURES and not attempt.excused
         async for offer in AsyncRetrying(
             retry=retry_if_exception_type(TRANSIENT),
             wait=wait_exponential(0.1, max=2.0),
@@ -222,9 +256,11 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             output=_plain(outcome.output),
             tokens=outcome.tokens,
             cost_usd=outcome.cost_usd,
-            to_backlog=attempt.aborted is not None,
+            to_backlog=attempt.aborted is not None and not attempt.excused,
             retry_delay_s=self._pause(pulse, outcome, failed=blame),
             never_ran=outcome.kind is OutcomeKind.NOT_STARTED,
+            effects=attempt.effects(outcome),
+            skipped=self._skipped(pulse),
         )
         # Not through the board: it may be what has just failed, and nobody waits for its mirrors.
         await self._mission.store.write(end, by="mission-control")
@@ -240,6 +276,14 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             return self._until_next()
         return mission.settings.retry_delay_s
 
+    def _skipped(self, pulse: Pulse) -> int:
+        """How many times of the schedule came while *pulse* ran."""
+        agent = self._mission.reads.find_agent(self._agent_id)
+        if agent is None:
+            return 0
+        span = (pulse.started_at / US, self._mission.clock.now_us() / US)
+        return times_between(*span, agent.slot, agent.interval_s)
+
     def _until_next(self) -> float:
         """Seconds until this agent's next time in the schedule."""
         agent = self._mission.reads.agent(self._agent_id)
@@ -254,8 +298,11 @@ class PulseActor(Actor[Wake | Sign | Kill]):
             wait_s = self._until_next()
             # Since the last look, not since now: what fell due in between must not be missed.
             not_before = mission.reads.next_not_before(agent, self._looked_at)
+            now = mission.clock.now_us()
+            if mission.reads.spent_budget(agent.project_id, now) is not None:
+                not_before = min(not_before or next_day(now), next_day(now))
             if not_before is not None:
-                wait_s = min(wait_s, (not_before - mission.clock.now_us()) / US)
+                wait_s = min(wait_s, (not_before - now) / US)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.ctx.after(max(wait_s, 0.0), Wake())

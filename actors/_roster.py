@@ -23,7 +23,9 @@ from ..supervisor import (
     Supervisor,
 )
 from ._board import Board, Touched
+from ._budget import lets_go_on
 from ._commit import board_name
+from ._files import ProjectFiles, files_name
 from ._mission import Mission
 from ._pulse import Kill, PulseActor, Wake, pulse_name
 from ._session import SessionActor, session_name
@@ -57,6 +59,11 @@ class Reconcile:
 
 
 @attrs.frozen
+class Present:
+    """Answered when what it was told before is done; at first, when all have been started."""
+
+
+@attrs.frozen
 class Dismiss:
     """Take an agent out of the project: its run is ended before its row goes.
 
@@ -68,7 +75,7 @@ class Dismiss:
     key: str | None
 
 
-Message: TypeAlias = Changed | Reconcile | Dismiss
+Message: TypeAlias = Changed | Reconcile | Present | Dismiss
 
 
 class Roster(Actor[Message]):
@@ -81,8 +88,12 @@ class Roster(Actor[Message]):
         self._project_id = project_id
 
     async def started(self) -> None:
-        """Start an agent for every row."""
-        await self._reconcile()
+        """Begin with an agent for every row.
+
+        Not here: until this returns our supervisor starts nobody else, and the one of the agents
+        may be among those that it has to start again.
+        """
+        self.ctx.self.tell(Reconcile())
 
     async def receive(self, message: Message) -> Agent | Reply | None:
         """Follow the log."""
@@ -91,14 +102,17 @@ class Roster(Actor[Message]):
                 return await self._dismiss(message)
             case Changed(changes):
                 self._mission.tell(board_name(self._project_id), Touched())
-                if any(change.entity == "agents" for change in changes):
+                if any(self._moved(change) for change in changes):
                     await self._reconcile()
                 self._recall(changes)
                 self._wake(_concerned(changes, self._mission.reads))
             case Reconcile():
+                self._mission.templates.of(self._project_id)  # what is wrong with it is told
                 self._mission.tell(board_name(self._project_id), Touched(check=True))
                 await self._reconcile()
                 self._wake(None)
+            case Present():
+                pass
         return None
 
     async def _dismiss(self, dismiss: Dismiss) -> Agent | Reply:
@@ -123,12 +137,14 @@ class Roster(Actor[Message]):
             task = self._mission.reads.find_task(change.entity_id)
             if pulse is None or (task and f"{task.assignee}:{task.project_id}" == pulse.agent_id):
                 continue
+            if change.actor == pulse.agent_id:
+                continue  # it hands the task off itself, and is about to end
             why = "the task was given to somebody else" if task else "the task was deleted"
             self._mission.tell(pulse_name(pulse.agent_id), Kill(why))
 
     async def _reconcile(self) -> None:
         agents: Any = self._mission.find(agents_name(self._project_id))
-        wanted = {agent.id for agent in self._mission.reads.agents(self._project_id)}
+        wanted = self._mission.reads.agent_ids(self._project_id)
         running = {child.id for child in await agents.children()}
         for agent_id in sorted(running - wanted):
             await agents.terminate_child(agent_id)
@@ -141,11 +157,21 @@ class Roster(Actor[Message]):
                     "agent %s cannot be started, the tick tries again: %s", agent_id, failure
                 )
 
+    def _moved(self, change: Change) -> bool:
+        """Whether an agent has come or gone."""
+        if change.entity != "agents":
+            return False
+        here = self._mission.system.whereis(pulse_name(change.entity_id)) is not None
+        return here is (change.after is None)
+
     def _wake(self, souls: set[str] | None) -> None:
-        """Wake the agents with these souls, or all."""
-        for agent in self._mission.reads.agents(self._project_id):
-            if souls is None or agent.soul in souls:
-                self._mission.tell(pulse_name(agent.id), Wake())
+        """Wake the agents with these souls, or all that may have something to do."""
+        if souls is None:
+            woken = self._mission.reads.engaged_agents(self._project_id)
+        else:
+            woken = [f"{soul}:{self._project_id}" for soul in souls]
+        for agent_id in woken:
+            self._mission.tell(pulse_name(agent_id), Wake())
 
 
 async def roster_changed(mission: Mission, project_id: str) -> None:
@@ -166,6 +192,8 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
                 souls.add(str(after["assignee"]))
             case "task_dependencies" | "projects":
                 return None
+            case "budgets" if lets_go_on(change):
+                return None
             case "agents" if after:
                 souls.add(str(after["soul"]))
             case "pulses" if after.get("state") == PulseState.ENDED.value:
@@ -178,6 +206,10 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
     return souls
 
 
+_INTENSITY, _BACKOFF = Intensity(5, period=60.0), Backoff(1.0, 60.0)
+"""One for all agents, of whom there may be ten thousand."""
+
+
 def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
     """An agent: its session, and the pulse that runs in it and is restarted with it.
 
@@ -185,7 +217,11 @@ def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
     """
     children = [
         ChildSpec(
-            "session", SessionActor, args=(mission, agent_id), register=session_name(agent_id)
+            "session",
+            SessionActor,
+            args=(mission, agent_id),
+            register=session_name(agent_id),
+            lane="shared",
         ),
         ChildSpec(
             "pulse",
@@ -194,19 +230,21 @@ def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
             shutdown=30.0,  # a run is given its grace time, and the row is closed
             register=pulse_name(agent_id),
             overflow="drop_new",  # wakes are hints, and one is as good as many
+            lane="shared",
         ),
     ]
     return Supervisor.spec(
         agent_id,
         children,
         strategy=Strategy.REST_FOR_ONE,
-        intensity=Intensity(5, period=60.0),
-        backoff=Backoff(1.0, 60.0),
+        intensity=_INTENSITY,
+        backoff=_BACKOFF,
+        lane="shared",
     )
 
 
 def project_spec(mission: Mission, project_id: str) -> ChildSpec:
-    """A project: its board, its agents, and the roster that has started them."""
+    """A project: its board, its files, its agents, and the roster that has started them."""
     children = [
         ChildSpec(
             "board",
@@ -214,6 +252,14 @@ def project_spec(mission: Mission, project_id: str) -> ChildSpec:
             args=(mission, project_id),
             register=board_name(project_id),
             overflow="drop_new",  # what it is told are hints; commits wait for room
+        ),
+        ChildSpec(
+            "files",
+            ProjectFiles,
+            args=(mission, project_id),
+            register=files_name(project_id),
+            shutdown=30.0,  # what has begun to touch the disk is finished
+            lane="shared",
         ),
         DynamicSupervisor.spec(
             "agents", intensity=Intensity(100, period=60.0), register=agents_name(project_id)

@@ -27,6 +27,13 @@ def next_pulse(now_s: float, slot: int, interval_s: float) -> float:
     return time if time > now_s else time + interval_s
 
 
+def times_between(start_s: float, end_s: float, slot: int, interval_s: float) -> int:
+    """Count the times of this slot after *start_s* and up to *end_s*: they came in mid-run."""
+    offset = phase(slot, interval_s)
+    first, last = ((at - offset) // interval_s for at in (start_s, end_s))
+    return max(int(last - first), 0)
+
+
 def retry_delay(failures: int, base_s: float) -> float:
     """Seconds to wait after so many failures in a row: doubling, at most five minutes."""
     return float(min(base_s * 2.0 ** min(failures - 1, 30), RETRY_LIMIT_S))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from ..storage import Agent, Message, Pulse, PulseKind, Task, TaskEvent
+from ._template import Template, parse_template
 
 TEMPLATE = """\
 [SYSTEM STATUS UPDATE]
@@ -19,6 +20,8 @@ TEMPLATE = """\
 
 INSTRUCTION: Update your status via 'log_event' before taking any tool actions.
 """
+
+DEFAULT = parse_template(TEMPLATE, "the built-in template")
 
 TAIL_CHARS = 2_000
 """How much of each layer of memory is quoted."""
@@ -60,26 +63,45 @@ class Standing:
     """Attempts at the same task, oldest first."""
 
 
-def status_text(standing: Standing) -> str:
-    """Fill in the template, and add attempts, task and memory where there are any."""
-    task, layers = standing.task, standing.layers
-    text = TEMPLATE.format(
-        project_id=standing.agent.project_id,
-        scoped_path=standing.path,
-        task_title=task.title if task else "none",
-        task_id=task.id if task else "none",
-        learned=_tail(layers.learned) or "nothing yet",
-        notes=_listed(_notes(standing)),
-        events=_listed(f"{e.kind}: {e.thought}" for e in standing.events),
-    )
-    sections = [
-        ("ATTEMPT", attempt_line(standing)),
-        ("TASK DESCRIPTION", task.description if task else ""),
-        ("YOUR SOUL", layers.soul.strip()),
-        ("PROJECT RULES", _tail(layers.context)),
-        ("YOUR WORKING NOTES", _tail(layers.working)),
+SECTIONS = {
+    "attempt": "ATTEMPT",
+    "task_description": "TASK DESCRIPTION",
+    "soul": "YOUR SOUL",
+    "context": "PROJECT RULES",
+    "working": "YOUR WORKING NOTES",
+}
+"""What follows a template that has no place for it, and under which title."""
+
+
+def status_text(standing: Standing, template: Template = DEFAULT) -> str:
+    """Fill in *template*, and add attempts, task and memory where it has no place for them."""
+    values = _values(standing)
+    rest = [
+        f"\n[{title}]\n{values[name]}\n"
+        for name, title in SECTIONS.items()
+        if values[name] and name not in template.names
     ]
-    return text + "".join(f"\n[{title}]\n{body}\n" for title, body in sections if body)
+    return template.fill(values) + "".join(rest)
+
+
+def _values(standing: Standing) -> dict[str, str]:
+    """Return what is put in for each placeholder."""
+    task, layers = standing.task, standing.layers
+    return {
+        "agent_id": standing.agent.id,
+        "attempt": attempt_line(standing),
+        "context": _tail(layers.context),
+        "events": _listed(f"{e.kind}: {e.thought}" for e in standing.events),
+        "learned": _tail(layers.learned) or "nothing yet",
+        "notes": _listed(_notes(standing)),
+        "project_id": standing.agent.project_id,
+        "scoped_path": standing.path,
+        "soul": layers.soul.strip(),
+        "task_description": task.description if task else "",
+        "task_id": task.id if task else "none",
+        "task_title": task.title if task else "none",
+        "working": _tail(layers.working),
+    }
 
 
 def attempt_line(standing: Standing) -> str:
@@ -87,8 +109,12 @@ def attempt_line(standing: Standing) -> str:
     bad = [p for p in standing.earlier if p.outcome not in (None, "succeeded", "not_started")]
     if not bad or standing.pulse.kind is not PulseKind.WORK:
         return ""
-    told = "; ".join(f"attempt {p.attempt} ended because: {p.outcome}, {p.detail}" for p in bad)
-    return f"attempt {standing.pulse.attempt}; {told}"
+    return "; ".join([f"attempt {standing.pulse.attempt}", *map(_told, bad)])
+
+
+def _told(pulse: Pulse) -> str:
+    what = f"attempt {pulse.attempt} ended because: {pulse.outcome}, {pulse.detail}"
+    return f"{what} ({pulse.effects})" if pulse.effects else what
 
 
 def prompt(standing: Standing) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-
 import attrs
 
 from ..storage import Fence
+from ._operator_token import digest, new_token
 
 
 @attrs.frozen
@@ -34,17 +32,17 @@ class AgentTokens:
 
     def issue(self, identity: AgentIdentity) -> str:
         """Return a new token for *identity*."""
-        token = secrets.token_urlsafe(32)
-        self._holders[_digest(token)] = identity
+        token = new_token()
+        self._holders[digest(token)] = identity
         return token
 
     def revoke(self, token: str) -> None:
         """From now on nobody holds *token*."""
-        self._holders.pop(_digest(token), None)
+        self._holders.pop(digest(token), None)
 
     def holder(self, token: str) -> AgentIdentity | None:
         """Return who holds *token*."""
-        return self._holders.get(_digest(token))
+        return self._holders.get(digest(token))
 
     def of_pulse(self, pulse_id: str) -> AgentIdentity | None:
         """Return the identity of a running attempt."""
@@ -53,7 +51,3 @@ class AgentTokens:
     def of_agent(self, agent_id: str) -> AgentIdentity | None:
         """Return the identity of the attempt that an agent makes now."""
         return next((h for h in self._holders.values() if h.agent_id == agent_id), None)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

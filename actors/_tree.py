@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from ..storage import STORAGE, Change, StorageActor
 from ..storage.backups import Backups
 from ..supervisor import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
+from ._deletion import NAME as DELETIONS
+from ._deletion import Deletions
 from ._fanout import Fanout
 from ._feed import NAME as FEED
 from ._feed import Committed, Feed
@@ -16,8 +18,9 @@ from ._maintenance import Maintenance, MaintenanceSettings
 from ._mission import Mission
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import PROJECTS, Orchestrator, route
+from ._roster import Present
 from ._slots import NAME as SLOTS
-from ._slots import Slots
+from ._slots import Places, Slots
 
 
 def core_spec(mission: Mission) -> ChildSpec:
@@ -77,7 +80,12 @@ def mission_specs(
         ChildSpec(
             SLOTS,
             Slots,
-            args=(settings.max_running, settings.max_running_per_project),
+            args=(
+                mission.reads,
+                Places(),
+                settings.max_running,
+                settings.max_running_per_project,
+            ),
             register=SLOTS,
             capacity=math.inf,  # a release must never be refused
         ),
@@ -89,6 +97,13 @@ def mission_specs(
         ),
         ChildSpec(ORCHESTRATOR, Orchestrator, args=(mission,), register=ORCHESTRATOR),
         ChildSpec(
+            DELETIONS,
+            Deletions,
+            args=(mission,),
+            shutdown=30.0,  # a folder that is being packed is packed to its end
+            register=DELETIONS,
+        ),
+        ChildSpec(
             MAINTENANCE,
             Maintenance,
             args=(mission, upkeep or MaintenanceSettings()),
@@ -99,10 +114,12 @@ def mission_specs(
 
 
 async def grow(mission: Mission, specs: Sequence[ChildSpec]) -> None:
-    """Start the root's children in order.
+    """Start the root's children in order; the doors are opened when all projects run.
 
     Raises:
         StartFailed: one could not be started; its cause says why.
     """
     for spec in specs:
         await mission.system.root.start_child(spec)
+        if spec.id == ORCHESTRATOR:
+            await mission.ask(ORCHESTRATOR, Present(), timeout_s=None)

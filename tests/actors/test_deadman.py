@@ -40,6 +40,12 @@ def test_nobody_is_believed_for_more_than_an_hour(announced: float) -> None:
     assert deadman.dies_at == MAX_EXPECTED_SILENCE_S
 
 
+def test_how_long_an_announcement_is_believed_can_be_chosen() -> None:
+    deadman = Deadman(300.0, last_sign=0.0, longest_s=1_000.0)
+    deadman.sign(0.0, "log_event", expect_silence_s=5_000.0)
+    assert deadman.dies_at == deadman.announced_until == 1_000.0
+
+
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-10, 500)), max_size=20))
 def test_no_announcement_makes_an_agent_die_earlier(signs: list[tuple[float, float]]) -> None:
     deadman, now = Deadman(300.0, last_sign=0.0), 0.0

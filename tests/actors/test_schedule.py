@@ -14,6 +14,7 @@ from mission_control.actors._schedule import (
     next_pulse,
     phase,
     retry_delay,
+    times_between,
 )
 
 intervals = st.floats(0.5, 86_400.0)
@@ -64,6 +65,16 @@ def test_pulses_follow_each_other_by_the_interval(now: float, slot: int, interva
     assert ((third - first) / interval_s) % 1 == pytest.approx(0, abs=1e-4) or (
         (third - first) / interval_s
     ) % 1 == pytest.approx(1, abs=1e-4)
+
+
+@given(st.integers(0, 10**9), slots, st.floats(1.0, 3_600.0), st.integers(0, 20))
+def test_times_that_come_in_mid_run_are_counted(
+    now: int, slot: int, interval_s: float, count: int
+) -> None:
+    first = next_pulse(float(now), slot, interval_s)
+    between = first + (count - 0.5) * interval_s
+    assert times_between(now, max(between, now), slot, interval_s) == count
+    assert times_between(between, now, slot, interval_s) == 0 or count == 0
 
 
 @given(st.integers(1, 10_000), st.floats(0.01, 60.0))
