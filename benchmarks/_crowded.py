@@ -30,11 +30,16 @@ def _id(number: str) -> str:
     return f"printf('%08x-0000-7000-8000-%012x', {number}, {number})"
 
 
-def crowd_board(path: Path) -> None:
-    """Make a project of 100,000 tasks, of which 1,000 are open, and of 1,000,000 events."""
+def crowd_board(path: Path, share: float = 1.0) -> None:
+    """Make a project of 100,000 tasks, of which 1,000 are open, and of 1,000,000 events.
+
+    Args:
+        path: where there is no file yet.
+        share: make only so much of the events.
+    """
     with _filling(path) as connection:
         _add_tasks(connection, TASKS, open_every=TASKS // OPEN_TASKS)
-        _log_events(connection, EVENTS, "'I read the failing test number ' || n")
+        _log_events(connection, int(EVENTS * share), "'I read the failing test number ' || n")
 
 
 def crowd_file(path: Path, size_bytes: int) -> None:
@@ -80,7 +85,9 @@ def _filling(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("BEGIN")
         connection.execute("INSERT INTO meta VALUES('epoch', ?)", [secrets.token_hex(6)])
         connection.execute(
-            "INSERT INTO projects VALUES(?, 'Bench', 'archived', NULL, 0, 0, 1)", [PROJECT]
+            "INSERT INTO projects(id, name, state, base_id, created_at, updated_at, version)"
+            " VALUES(?, 'Bench', 'archived', NULL, 0, 0, 1)",
+            [PROJECT],
         )
         yield connection
         connection.execute("COMMIT")

@@ -81,6 +81,8 @@ class Size:
 
 FULL: Final = Size(rounds=31, reads=4_000, writes=600, holds=40, runs=7)
 QUICK: Final = Size(rounds=9, reads=1_500, writes=400, holds=15, runs=3)
+SMOKE: Final = Size(rounds=1, reads=50, writes=10, holds=2, runs=1)
+"""To see that it works."""
 
 
 @attrs.frozen
@@ -96,9 +98,10 @@ class Place:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure scoped files and their locks.")
     parser.add_argument("--quick", action="store_true", help="less of it, in some seconds")
+    parser.add_argument("--smoke", action="store_true", help="so little of it that it says nothing")
     parser.add_argument("--json", action="store_true", help="print the result as JSON too")
     options = parser.parse_args()
-    values = measure(QUICK if options.quick else FULL)
+    values = measure(SMOKE if options.smoke else QUICK if options.quick else FULL)
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_table(values))
     if options.json:

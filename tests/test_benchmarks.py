@@ -1,4 +1,7 @@
-"""The benchmarks run, and say what they promise; how fast anything is, is not tested."""
+"""The benchmarks run, and say what they promise; how fast anything is, is not tested.
+
+Not that of the bridge, which starts a Gateway twice: `make bench` runs it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KEYS = {
+    "agents": {
+        "start_s", "idle_bytes", "idle_cpu", "wake_ms", "parallel", "false_kills", "missed",
+    },
     "files": {"read_ratio", "write_ratio", "locks_per_s"},
     "runtime": {
         "tell", "send", "ask", "ask_timeout", "asks_100", "fan_in", "ring_1", "ring_1000",
@@ -23,11 +29,12 @@ KEYS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # 25 s on an idle machine
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", KEYS)
 def test_a_benchmark_ends_with_one_line_of_json(name: str) -> None:
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json"]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--smoke", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     result = json.loads(done.stdout.splitlines()[-1])
     assert set(result) == KEYS[name]
-    assert all(math.isfinite(value) and value > 0 for value in result.values()), result
+    assert all(math.isfinite(value) and value >= 0 for value in result.values()), result
+    assert sum(value == 0 for value in result.values()) <= (2 if name == "agents" else 0)
