@@ -15,7 +15,16 @@ import attrs
 import cattrs
 from cattrs.errors import AttributeValidationNote
 
-from .actors import MaintenanceSettings, PulseSettings
+from .actors import (
+    PROFILES,
+    Confinement,
+    LandlockMode,
+    MaintenanceSettings,
+    PulseSettings,
+    profile_command,
+    profile_of,
+)
+from .gateway_bridge import Limits
 from .storage import Invalid
 
 PREFIX = "MISSION_CONTROL_"
@@ -57,6 +66,8 @@ class ListenSettings:
         default=18700, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
     )
     """0 takes a free one."""
+    socket: bool = True
+    """Whether programs of our own user are let in by a Unix socket as well."""
 
 
 @attrs.frozen
@@ -81,10 +92,38 @@ class ProcessSettings:
 
     command: tuple[str, ...] = ()
     """Of agents that have none of their own."""
+    profile: str = attrs.field(default="", validator=attrs.validators.in_(("", *PROFILES)))
+    """In place of a command: a coding agent's command line that we know how to run."""
     pass_on: tuple[str, ...] = ()
     """Names of environment variables that agents may see besides the usual few."""
     grace_s: float = attrs.field(default=2.0, validator=_positive)
     """Between SIGTERM and SIGKILL."""
+    landlock: str = attrs.field(
+        default="auto", validator=attrs.validators.in_([mode.value for mode in LandlockMode])
+    )
+    """Whether commands are held inside their project: auto, off or required."""
+    read: tuple[str, ...] = ()
+    """Paths that commands so held may read as well; `~/` is the home of this user."""
+    write: tuple[str, ...] = ()
+    """Paths that they may change as well."""
+    links: tuple[str, ...] = ()
+    """Projects in which they may make links."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.command and self.profile:
+            raise ValueError("'command' and 'profile' exclude each other: give one of them")
+        try:
+            profile_of(self.command)
+        except Invalid as unknown:
+            raise ValueError(unknown.message) from None
+
+    def words(self) -> tuple[str, ...]:
+        """Return the command, be it that of a profile."""
+        return profile_command(self.profile) if self.profile else self.command
+
+    def confinement(self) -> Confinement:
+        """Return what the process runner needs of it."""
+        return Confinement(LandlockMode(self.landlock), self.read, self.write, self.links)
 
 
 @attrs.frozen
@@ -95,10 +134,25 @@ class PulseDefaults:
     timeout_s: float = attrs.field(default=300.0, validator=_positive)
     max_retries: int = attrs.field(default=3, validator=attrs.validators.ge(0))
     deadman_s: float = attrs.field(default=300.0, validator=_positive)
+    max_expected_silence_s: float = attrs.field(default=3600.0, validator=_positive)
     retry_delay_s: float = attrs.field(default=5.0, validator=_positive)
     tick_s: float = attrs.field(default=30.0, validator=_positive)
     max_running: int = attrs.field(default=8, validator=attrs.validators.ge(1))
     max_running_per_project: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen
+class HelpSettings:
+    """Who is sent the questions of agents, through a channel of the Gateway; else nobody is."""
+
+    channel: str = ""
+    """As the Gateway names it: telegram, slack, ..."""
+    to: str = ""
+    """Whom that channel delivers to."""
+
+    def __attrs_post_init__(self) -> None:
+        if bool(self.channel) is not bool(self.to):
+            raise ValueError("'channel' and 'to' go together: give both, or neither")
 
 
 @attrs.frozen
@@ -128,14 +182,16 @@ class Config:
     gateway: GatewaySettings = attrs.field(factory=GatewaySettings)
     process: ProcessSettings = attrs.field(factory=ProcessSettings)
     pulse: PulseDefaults = attrs.field(factory=PulseDefaults)
+    help: HelpSettings = attrs.field(factory=HelpSettings)
     storage: StorageSettings = attrs.field(factory=StorageSettings)
     backup: BackupSettings = attrs.field(factory=BackupSettings)
+    limits: Limits = attrs.field(factory=Limits)
 
     def pulse_settings(self) -> PulseSettings:
         """Return what the actors need of it."""
         return PulseSettings(
             **attrs.asdict(self.pulse),
-            command=self.process.command,
+            command=self.process.words(),
             gateway_agent=self.gateway.agent,
         )
 
@@ -144,14 +200,6 @@ class Config:
         return MaintenanceSettings(
             **attrs.asdict(self.backup), keep_changes_days=self.storage.keep_changes_days
         )
-
-
-def default_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the home that is meant where none is named."""
-    for name in ("MISSION_CONTROL_HOME", "OPENCLAW_STATE_DIR"):
-        if environ.get(name):
-            return Path(environ[name]).expanduser().absolute()
-    return Path.home() / ".openclaw"
 
 
 def load_config(

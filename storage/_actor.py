@@ -27,7 +27,7 @@ from .schema import open_migrated
 
 R = TypeVar("R")
 
-NAME = "storage"
+STORAGE = "storage"
 """Under which the actor is registered in its system."""
 
 MAX_PENDING = 4096
@@ -158,7 +158,7 @@ class Store:
             Unavailable, Deadline: it is not known whether it happened; retry with the same *key*.
             Limited: the disk is full; nothing changed.
         """
-        ref = self.system.whereis(NAME)
+        ref = self.system.whereis(STORAGE)
         if ref is None or self.condition.failure is not None:
             why = self.condition.failure or "storage is starting"
             raise Unavailable(why, retry_after_ms=1000 if self.condition.failure else 200)

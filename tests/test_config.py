@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mission_control.config import FILE_NAME, NOT_SETTINGS, Config, default_home, load_config
+from mission_control.config import FILE_NAME, NOT_SETTINGS, Config, load_config
+from mission_control.default_home import default_home
 from mission_control.storage import Invalid
 
 
@@ -76,6 +77,10 @@ def test_what_is_a_text_is_taken_from_the_environment_as_it_stands(
         ("[gateway]\ntoken_file = 5", "gateway.token_file", "must be a string, not 5"),
         ("[process]\ncommand = 5", "process.command", "must be a list of strings, not 5"),
         ("[process]\ncommand = [5]", "process.command", "must be a list of strings, not [5]"),
+        ("[process]\nlandlock = 'on'", "process", "'landlock' must be in ['auto', 'off',"),
+        ("[process]\nprofile = 'aider'", "process", "'profile' must be in ('', 'claude',"),
+        ("[process]\nprofile = 'codex'\ncommand = 'x'", "process", "exclude each other"),
+        ("[process]\ncommand = '@aider'", "process", "there is no profile 'aider'"),
         ('[process]\ncommand = "it\'s"', "process.command", "No closing quotation"),
     ],
 )

@@ -31,6 +31,7 @@ def agent() -> None:
 @click.argument("instance_id", metavar="SOUL:PROJECT")
 @click.option("--soul-file", type=click.Path(path_type=Path), help="Its SOUL.md.")
 @click.option("--command", help="What a local process runs as this agent.")
+@click.option("--profile", help="In place of a command: claude, codex or gemini.")
 @click.option("--gateway-agent", help="The Gateway's agent that lends model and tools.")
 @click.option("--interval-s", type=float)
 @click.option("--timeout-s", type=float)
@@ -54,6 +55,19 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"cannot read {path}: {error}", field="soul_file") from error
+
+
+@agent.command()
+@click.argument("instance_id", metavar="SOUL:PROJECT")
+@click.argument("soul_file", type=click.Path(path_type=Path), required=False)
+@click.option("--sha256", help="Go back to the older version with this checksum.")
+@click.option("--refinement", is_flag=True, help="For this project only, added to its soul.")
+@pass_shared
+def upgrade(shared: Shared, /, soul_file: Path | None, **params: object) -> None:
+    """Install a new SOUL.md, which counts from the next pulse on."""
+    text = _text(soul_file) if soul_file is not None else None
+    answer = shared.sidecar.call("mission.agent.upgrade", soul_text=text, **params)
+    shared.show(answer, lambda value: click.echo(value["sha256"]))
 
 
 @agent.command("list")

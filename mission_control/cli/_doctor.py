@@ -43,6 +43,7 @@ async def _examine(home: Home, flags: dict[str, dict[str, Any]]) -> list[Any]:
     from ..doctor import (  # noqa: PLC0415
         Finding,
         Level,
+        examine_commands,
         examine_gateway,
         examine_host,
         examine_sidecar,
@@ -54,11 +55,12 @@ async def _examine(home: Home, flags: dict[str, dict[str, Any]]) -> list[Any]:
         if not config.gateway.url:
             what = "none is set: pulses run as local processes"
             todo = "give --gateway and --token-file to examine one"
-            return [*found, Finding("Gateway", Level.HINT, what, todo)]
+            gateway = Finding("Gateway", Level.HINT, what, todo)
+            return [*found, gateway, *examine_commands(config.process)]
         address = gateway_address(config, home)
     except MissionError as wrong:
         return [*found, Finding("settings", Level.FAULT, wrong.message, "mend the setting")]
-    return [*found, *await examine_gateway(address, config.gateway.agent)]
+    return [*found, *await examine_gateway(address, config.gateway.agent, home.path)]
 
 
 def _wire(findings: list[Any]) -> list[dict[str, str]]:

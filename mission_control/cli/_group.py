@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
 import click
 
-from ..config import default_home
+from ..default_home import default_home
 from ..storage import MissionError
 from ..supervisor import SupervisorGaveUp
 from ._sidecar import Sidecar
@@ -41,8 +42,44 @@ class Shared:
 pass_shared = click.make_pass_decorator(Shared)
 
 
+_MODULES: dict[str, tuple[str, ...]] = {
+    "agent": ("_agent", "_import"),
+    "backup": ("_backup",),
+    "board": ("_task",),
+    "call": ("_look",),
+    "db": ("_db",),
+    "demo": ("_run",),
+    "doctor": ("_doctor",),
+    "events": ("_look",),
+    "file": ("_file",),
+    "help": ("_look",),
+    "install-plugin": ("_plugin",),
+    "log": ("_look",),
+    "project": ("_project", "_pulse"),
+    "pulse": ("_pulse",),
+    "run": ("_run",),
+    "session": ("_session",),
+    "status": ("_look",),
+    "task": ("_task",),
+    "token": ("_token",),
+    "tree": ("_look",),
+    "uninstall-plugin": ("_plugin",),
+}
+"""Where each command and its sub-commands are; loaded when somebody wants it."""
+
+
 class _Commands(click.Group):
-    """Turns every refusal into one line and its exit code."""
+    """Loads the command that is wanted, and turns every refusal into one line and its exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """Return their names."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of this name."""
+        for module in _MODULES.get(cmd_name, ()):
+            import_module(f".{module}", __package__)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the sub-command."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from . import _show
@@ -41,6 +43,29 @@ def rename(shared: Shared, project_id: str, name: str) -> None:
     """Change what a project is called."""
     answer = shared.sidecar.call("mission.project.rename", project_id=project_id, project_name=name)
     shared.show(answer, lambda value: _show.record(value["project"]))
+
+
+@project.command()
+@click.argument("project_id")
+@click.option("--purge", is_flag=True, help="Keep no archive of its folder.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_shared
+def delete(shared: Shared, project_id: str, purge: bool, yes: bool) -> None:
+    """Delete a project for good: agents, board and folder.
+
+    Its folder is packed into a file among the backups.
+    """
+    if not yes:
+        click.confirm(f"Delete project {project_id} for good?", abort=True, err=True)
+    answer = shared.sidecar.call("mission.project.delete", project_id=project_id, purge=purge)
+    shared.show(answer, _tell_deleted)
+
+
+def _tell_deleted(value: dict[str, Any]) -> None:
+    kept = f"; its folder is in {value['archive']}" if value["archive"] else ""
+    click.echo(f"deleted {value['project_id']}{kept}")
+    for key in value["sessions_left"]:
+        click.echo(f"session {key} could not be ended and is left in its host", err=True)
 
 
 def _simple(name: str, doc: str) -> None:

@@ -7,16 +7,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import trio
 
+from ..app import open_mission_control
 from ..config import Config, load_config
 from ..logs import log_into
 from ._group import Shared, main, pass_shared
+from ._keeper import keep
 
 
 @main.command()
@@ -31,10 +33,12 @@ from ._group import Shared, main, pass_shared
 @pass_shared
 def run(shared: Shared, /, verbose: bool, until_eof: bool, **options: Any) -> None:
     """Run the sidecar until it is told to stop."""
+    # A parent wants it back at once when it is killed; and it ends with its parent.
+    lifelines = (sys.stdin.fileno(), keep()) if until_eof else ()
     config = load_config(shared.home, _flags(options))
     level = logging.INFO if verbose else logging.WARNING
     with log_into(shared.home, console=level) as release:
-        trio.run(_serve, shared.home, config, release, until_eof)
+        trio.run(_serve, shared.home, config, release, lifelines)
 
 
 def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -53,28 +57,26 @@ def _flags(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _serve(home: Path, config: Config, release: Callable[[], None], until_eof: bool) -> None:
-    # Imported here: the other commands need no server.
-    from ..app import open_mission_control  # noqa: PLC0415
-
+async def _serve(
+    home: Path, config: Config, release: Callable[[], None], lifelines: Sequence[int]
+) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_mission_control(home, config) as mc:
             release()
             runner = mc.mission.runner
             click.echo(f"mission control listens on {mc.url}, home {home}, runner {runner.name}")
             async with trio.open_nursery() as nursery:
-                if until_eof:
-                    nursery.start_soon(_cancel_at_eof, nursery.cancel_scope)
+                for lifeline in lifelines:
+                    nursery.start_soon(_cancel_at_eof, lifeline, nursery.cancel_scope)
                 await anext(signals)
                 nursery.cancel_scope.cancel()
             _say("stopping: runs are ended and closed first")
 
 
-async def _cancel_at_eof(scope: trio.CancelScope) -> None:
-    """Cancel *scope* when our standard input ends: whoever held it has gone, however it went."""
-    stdin = sys.stdin.fileno()
+async def _cancel_at_eof(lifeline: int, scope: trio.CancelScope) -> None:
+    """Cancel *scope* when *lifeline* ends: whoever held it has gone, however it went."""
     # In a thread, and past Python's buffers: whatever it is, a terminal too, this may be cancelled.
-    while await trio.to_thread.run_sync(os.read, stdin, 4096, abandon_on_cancel=True):
+    while await trio.to_thread.run_sync(os.read, lifeline, 4096, abandon_on_cancel=True):
         pass
     scope.cancel()
 

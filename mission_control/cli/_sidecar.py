@@ -34,12 +34,14 @@ class Sidecar:
         """
         given = os.environ.get("MISSION_CONTROL_TOKEN")
         if given and url is None:
-            return cls(os.environ.get("MISSION_CONTROL_URL", DEFAULT_URL), given)
+            return cls(os.environ.get("MISSION_CONTROL_URL") or _near(home), given)
         return cls(url or _announced(home), _token(home))
 
     @property
     def rpc_url(self) -> str:
-        """The WebSocket's address."""
+        """The address to connect to."""
+        if self.url.startswith("unix:"):
+            return self.url
         return self.url.replace("http", "ws", 1).rstrip("/") + "/rpc"
 
     def call(self, method: str, **params: object) -> Any:
@@ -81,10 +83,22 @@ def _given(params: Mapping[str, object], *only: str) -> dict[str, object]:
     return {name: params[name] for name in names if params.get(name) is not None}
 
 
+def _near(home: Path) -> str:
+    """Return where the sidecar of this home is, or else where one usually is."""
+    try:
+        return _announced(home)
+    except Unavailable:
+        return DEFAULT_URL
+
+
 def _announced(home: Path) -> str:
     try:
-        return str(json.loads((home / "mission-control.endpoint").read_text())["url"])
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or not ours
+        announced = json.loads((home / "mission-control.endpoint").read_text())
+        # It is not there where a container shares the home's files with us, and no more.
+        if (path := announced.get("socket")) and Path(path).is_socket():
+            return f"unix:{path}"
+        return str(announced["url"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or not ours
         raise Unavailable(
             f"no sidecar runs on {home}: start one with 'mission-control run', or choose another"
             " with --home"

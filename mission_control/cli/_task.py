@@ -96,6 +96,18 @@ def assign(shared: Shared, /, **params: object) -> None:
     shared.show(answer, lambda value: _show.record(value["task"]))
 
 
+@task.command("hand-off")
+@click.argument("task_id")
+@click.argument("to", metavar="SOUL")
+@click.argument("note")
+@click.option("--expected-version", type=int)
+@pass_shared
+def hand_off(shared: Shared, /, **params: object) -> None:
+    """Give a task to another soul, with a note that it reads first."""
+    answer = shared.sidecar.call("mission.task.hand_off", **params)
+    shared.show(answer, lambda value: _show.record(value["task"]))
+
+
 @task.command()
 @click.argument("task_id")
 @click.option("--title")

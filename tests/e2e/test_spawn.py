@@ -17,8 +17,7 @@ import attrs
 import pytest
 import trio
 
-from mission_control.gateway_bridge import GatewayAddress
-from mission_control.gateway_bridge import GatewayConnection as Connection
+from mission_control.gateway_bridge import Connection, GatewayAddress
 from mission_control.gateway_bridge._connection import open_connection
 from mission_control.storage import Unavailable
 from openclaw_paths import OpenClaw

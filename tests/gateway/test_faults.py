@@ -13,8 +13,8 @@ import trio.testing
 
 from mission_control.actors import OutcomeKind, RunHandle
 from mission_control.gateway_bridge import (
+    Connection,
     GatewayAddress,
-    GatewayConnection,
     GatewayRefused,
     OpenClawRunner,
     open_connection,
@@ -30,18 +30,18 @@ KEY = "agent:main:mc:p:a"
 
 
 @asynccontextmanager
-async def connected(gateway: FakeGateway) -> AsyncIterator[GatewayConnection]:
+async def connected(gateway: FakeGateway) -> AsyncIterator[Connection]:
     address = GatewayAddress(gateway.url, gateway.token)
     async with open_connection(address, lambda _: None) as connection:
         yield connection
 
 
-async def begin(connection: GatewayConnection, run_id: str, session_key: str = KEY) -> None:
+async def begin(connection: Connection, run_id: str, session_key: str = KEY) -> None:
     turn = {"message": "Go on.", "sessionKey": session_key, "idempotencyKey": run_id}
     assert (await connection.call("agent", turn))["status"] == "accepted"
 
 
-async def status(connection: GatewayConnection, run_id: str, timeout_ms: int = 20_000) -> str:
+async def status(connection: Connection, run_id: str, timeout_ms: int = 20_000) -> str:
     asked = {"runId": run_id, "timeoutMs": timeout_ms}
     return str((await connection.call("agent.wait", asked))["status"])
 
@@ -116,7 +116,7 @@ async def test_a_restart_within_the_process_lets_turns_end_and_takes_no_new_ones
 
 
 @asynccontextmanager
-async def reached(gateway: FakeGateway) -> AsyncIterator[GatewayConnection]:
+async def reached(gateway: FakeGateway) -> AsyncIterator[Connection]:
     """Connect as soon as it lives again."""
     while True:
         try:
@@ -174,7 +174,7 @@ async def test_a_cut_ends_connections_and_no_turn(after: int | None) -> None:
             assert await status(connection, "run") == "ok"
 
 
-async def ask_for_ever(connection: GatewayConnection) -> None:
+async def ask_for_ever(connection: Connection) -> None:
     while True:
         await connection.call("sessions.list", {})
 

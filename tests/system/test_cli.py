@@ -38,7 +38,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
 def paths(command: click.Command, *names: str) -> Iterator[tuple[str, ...]]:
     yield names
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from paths(inner, *names, name)
 
 
@@ -59,6 +62,27 @@ def test_the_installed_command_knows_its_version_and_help(tmp_path: Path) -> Non
     assert "small factory" in run(tmp_path, "--help").words
     assert run(tmp_path, "nope").code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@slow
+def test_a_task_is_handed_off_a_soul_upgraded_and_the_project_deleted(
+    running: Sidecar, tmp_path: Path
+) -> None:
+    project = running.do("project", "init", "Lives")
+    for soul in ("shuri", "okoye"):
+        running.do("agent", "create", f"{soul}:{project}", "--command", "true")
+        running.do("agent", "pause", f"{soul}:{project}")
+    task = running.do("task", "create", project, "Paint", "--soul", "shuri")
+    assert "okoye" in running.do("task", "hand-off", task, "okoye", "the door is left")
+    (tmp_path / "SOUL.md").write_text("You are calm.")
+    upgraded = running.do("agent", "upgrade", f"shuri:{project}", str(tmp_path / "SOUL.md"))
+    assert len(upgraded) == 64
+    assert "give soul_text, or the sha256" in (
+        running.run("agent", "upgrade", f"shuri:{project}").refusal
+    )
+    deleted = running.do("project", "delete", project, "--yes")
+    assert f"its folder is in backups/mission-control/projects/{project}-" in deleted
+    assert f"there is no project '{project}'" in running.run("project", "get", project).refusal
 
 
 @slow
