@@ -6,8 +6,18 @@ from functools import cached_property
 
 import attrs
 
-from ..storage import Agent, AgentStatus, Pulse, PulseKind, Reads, Task, TaskFilter, TaskStatus
-from ..storage.commands import longest_wait, next_day
+from ..storage import (
+    Agent,
+    AgentStatus,
+    Pulse,
+    PulseKind,
+    Reads,
+    Task,
+    TaskFilter,
+    TaskStatus,
+    next_day,
+)
+from ..storage.commands import longest_wait
 from ._mirror import when
 from ._mission import Mission
 from ._pulse import pulse_name

@@ -14,8 +14,18 @@ import attrs
 import trio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from ..storage import US, Agent, Deadline, Limited, MissionError, NotFound, Pulse, Unavailable
-from ..storage.commands import BeginPulse, EndPulse, next_day
+from ..storage import (
+    US,
+    Agent,
+    Deadline,
+    Limited,
+    MissionError,
+    NotFound,
+    Pulse,
+    Unavailable,
+    next_day,
+)
+from ..storage.commands import BeginPulse, EndPulse
 from ..supervisor import Actor, Context, Crash, Exit, Timer
 from ._attempt import Attempt
 from ._mission import Mission

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -13,8 +14,12 @@ import attrs
 import trio
 import trio_websocket
 
-from ..storage import Invalid, Unavailable, from_wire
+from ..storage import Forbidden, Invalid, Unavailable, from_wire
+from ._local_socket import short_name
+from ._origin import LOCAL_HOST
+from ._peer import may_be_told, uid_of_peer
 
+UNIX = "unix:"
 CONNECT_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 MAX_EVENTS = 10_000
@@ -74,10 +79,11 @@ class Client:
 
 @asynccontextmanager
 async def connect(url: str, token: str) -> AsyncIterator[Client]:
-    """Connect to the sidecar at *url* (`ws://host:port/rpc`).
+    """Connect to the sidecar at *url*: `ws://host:port/rpc`, or `unix:` and the path of a socket.
 
     Raises:
         Invalid: that is no such address.
+        Forbidden: another user's program listens on the socket; it was told nothing.
         Unavailable: nobody listens there.
         Unauthenticated: the token was refused.
     """
@@ -101,6 +107,8 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
 
 
 async def _reach(url: str) -> Stream:
+    if url.startswith(UNIX):
+        return await _reach_local(url)
     try:
         parts = urlsplit(url)
         host, port, open_stream = parts.hostname, parts.port, _STREAMS[parts.scheme]
@@ -115,6 +123,19 @@ async def _reach(url: str) -> Stream:
         raise _nobody(url, error) from None
 
 
+async def _reach_local(url: str) -> trio.SocketStream:
+    try:
+        with short_name(Path(url.removeprefix(UNIX))) as name:
+            stream = await trio.open_unix_socket(name)
+    except OSError as error:
+        raise _nobody(url, error) from None
+    uid = uid_of_peer(stream.socket)
+    if not may_be_told(uid):
+        await trio.aclose_forcefully(stream)
+        raise Forbidden(f"a program of user {uid} listens on {url}: it gets no token of yours")
+    return stream
+
+
 _STREAMS: dict[str, Callable[[str, int], Awaitable[Stream]]] = {
     "ws": trio.open_tcp_stream,
     "wss": trio.open_ssl_over_tcp_stream,
@@ -127,7 +148,7 @@ async def _greet(
     url: str,
     token: str,
 ) -> trio_websocket.WebSocketConnection:
-    parts = urlsplit(url)
+    host, resource = _resource(url)
     headers = [(b"Authorization", f"Bearer {token}".encode())]
     try:
         # trio-websocket's own connect leaks its socket where the server hangs up first.
@@ -135,13 +156,20 @@ async def _greet(
             return await trio_websocket.wrap_client_stream(
                 nursery,
                 stream,
-                parts.netloc,
-                parts.path,
+                host,
+                resource,
                 extra_headers=headers,
                 max_message_size=MAX_MESSAGE_BYTES,
             )
     except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
         raise _nobody(url, error) from None
+
+
+def _resource(url: str) -> tuple[str, str]:
+    if url.startswith(UNIX):
+        return LOCAL_HOST, "/rpc"
+    parts = urlsplit(url)
+    return parts.netloc, parts.path
 
 
 def _nobody(url: str, error: Exception) -> Unavailable:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 import trio
@@ -36,7 +36,6 @@ from ._refusals import RETRY_AFTER_MS, check_scopes, refusal, to_mission_error
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """More than the 25 MiB that the Gateway sends at most."""
 GREETING_TIMEOUT_S = 10.0
-"""Also how long trio-websocket hangs on a server that hangs up before it answers."""
 CLOSING_TIMEOUT_S = 2.0
 SILENT_TICKS = 2
 """After so many ticks without a word the connection is taken for dead."""
@@ -224,17 +223,56 @@ async def _greet(
     address: GatewayAddress,
     listener: Callable[[Heard], None],
 ) -> Connection:
-    parts = address.parts
     conversation = Conversation()
     try:
         with trio.fail_after(GREETING_TIMEOUT_S):
-            websocket = await wrap_client_stream(
-                nursery, stream, parts.netloc, parts.path or "/", max_message_size=MAX_MESSAGE_BYTES
-            )
+            websocket = await _shake_hands(nursery, stream, address)
             hello = await _exchange(websocket, conversation, address)
     except (HandshakeError, ConnectionClosed, trio.TooSlowError) as error:
         raise _no_gateway(address, error) from error
     return Connection(websocket, conversation, hello, listener)
+
+
+async def _shake_hands(
+    nursery: trio.Nursery, stream: WebStream, address: GatewayAddress
+) -> WebSocketConnection:
+    netloc, path = address.parts.netloc, address.parts.path or "/"
+    with trio.CancelScope() as patience:
+        # Any stream will do, whatever the annotation says.
+        line = cast("trio.SocketStream", _Line(stream, patience))
+        return await wrap_client_stream(
+            nursery, line, netloc, path, max_message_size=MAX_MESSAGE_BYTES
+        )
+    raise Unavailable(f"the Gateway at {address.url} hung up before it greeted us")
+
+
+class _Line(trio.abc.Stream):
+    """Ends *patience* when the other side has ended.
+
+    trio-websocket waits for the end of a handshake even when nobody is left to end it.
+    """
+
+    def __init__(self, stream: WebStream, patience: trio.CancelScope) -> None:
+        self._stream = stream
+        self._patience = patience
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data: bytes | bytearray = b""
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        finally:
+            if not data:
+                self._patience.cancel()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def _exchange(

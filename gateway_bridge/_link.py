@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Never, NoReturn, TypeAlias
 
@@ -21,7 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ..storage import Deadline, Unavailable
+from ..storage import Deadline, Invalid, Unavailable
 from ..supervisor import Actor
 from ._address import GatewayAddress
 from ._breaker import Breaker
@@ -35,6 +36,8 @@ MAX_IN_FLIGHT = 128
 WATCH_LIMIT = 1000
 """Events that a watch keeps for a slow reader."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
+EXPECTED_S = 30.0
+"""For so long after it was heard of, the Gateway may be on its way up: it is tried often."""
 REFUSED_WAIT_S = 30.0
 """Between attempts that can only succeed if a person changes something."""
 
@@ -99,13 +102,24 @@ class Watch:
 
 
 class Gateway:
-    """The Gateway as the rest of the program sees it: sometimes away, always the same object."""
+    """The Gateway as the rest of the program sees it: sometimes away, always the same object.
 
-    def __init__(self, address: GatewayAddress) -> None:
+    Args:
+        address: where it is.
+        read_token: called before each connection, so that a token that was mended or replaced is
+            found; by default the one in *address* is good for ever.
+    """
+
+    def __init__(
+        self, address: GatewayAddress, read_token: Callable[[], str] | None = None
+    ) -> None:
         self.address = address
+        self._read_token = read_token
         self._connection: Connection | None = None
         self._why_down = f"the Gateway at {address.url} has not been asked yet"
         self._change = trio.Event()
+        self._heard_of = trio.Event()
+        self._expected_until = -math.inf
         self._watches: set[Watch] = set()
         self._draining: str | None = None
         self._breaker = Breaker(trio.current_time)
@@ -209,7 +223,7 @@ class Gateway:
     async def stay_connected(self) -> NoReturn:
         """Connect, and connect again whenever the connection is lost."""
         retrying = AsyncRetrying(
-            sleep=trio.sleep,
+            sleep=self._rest,
             retry=retry_if_exception_type(Unavailable),
             wait=_patience,
             before_sleep=self._note_failure,
@@ -219,9 +233,22 @@ class Gateway:
             self._miss(why)
             await trio.sleep(random.uniform(0, FIRST_WAIT_S))  # noqa: S311  # jitter, no secret
 
+    def expect(self) -> None:
+        """Somebody in the Gateway was heard: try now, and often until it is up."""
+        self._expected_until = trio.current_time() + EXPECTED_S
+        self._heard_of.set()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt; less long where a Gateway that was away is expected."""
+        self._heard_of = trio.Event()
+        if seconds <= LONGEST_WAIT_S and trio.current_time() < self._expected_until:
+            seconds = min(seconds, FIRST_WAIT_S)
+        with trio.move_on_after(seconds):
+            await self._heard_of.wait()
+
     async def _live_once(self) -> str:
         """Live through one connection; return why it ended."""
-        async with open_connection(self.address, self._hear) as connection:
+        async with open_connection(self._present_address(), self._hear) as connection:
             self._connection, self._draining = connection, None
             self._breaker.reset()
             log.info("connected to the Gateway %s at %s", connection.hello.version, self.url)
@@ -232,6 +259,14 @@ class Gateway:
                 self._connection = None
             self._note(why)
             return why
+
+    def _present_address(self) -> GatewayAddress:
+        if self._read_token is None:
+            return self.address
+        try:
+            return attrs.evolve(self.address, token=self._read_token())
+        except Invalid as unreadable:
+            raise GatewayRefused(unreadable.message) from unreadable
 
     def _tell_change(self) -> None:
         self._change.set()

@@ -58,12 +58,18 @@ def _never() -> bool:
     return False
 
 
+def _nothing() -> None:
+    return None
+
+
 class OpenClawRunner:
     """Runs pulses as turns of one agent of the Gateway, one session per agent of ours.
 
     Args:
         gateway: the link; whoever made the runner keeps it connected.
         prompt_injected: says whether the plugin puts the status text into the prompt.
+        hindrance: says why turns would come to nothing though the Gateway is there; None where
+            they would not.
     """
 
     def __init__(
@@ -71,9 +77,11 @@ class OpenClawRunner:
         gateway: Gateway,
         *,
         prompt_injected: Callable[[], bool] = _never,
+        hindrance: Callable[[], str | None] = _nothing,
     ) -> None:
         self._gateway = gateway
         self._prompt_injected = prompt_injected
+        self._hindrance = hindrance
         self._unfinished: dict[str, Run] = {}
         """By session: runs that could not be stopped in time."""
 
@@ -84,8 +92,8 @@ class OpenClawRunner:
 
     @property
     def away(self) -> str | None:
-        """Why the Gateway cannot be asked, or should not be: it is about to stop."""
-        return self._gateway.why_away
+        """Why the Gateway cannot be asked, or should not be: it is about to stop, say."""
+        return self._gateway.why_away or self._hindrance()
 
     async def open_session(self, order: SessionOrder) -> str:
         """Make sure that the session exists, with its `cwd`; return the id of it and of its life.
@@ -147,9 +155,7 @@ class OpenClawRunner:
         await life.started(RunHandle(run_id=run.run_id, boot_id=boot_id))
         if self._gateway.boot_id != boot_id:
             return Outcome(OutcomeKind.NOT_STARTED, "the Gateway went away before the dispatch")
-        with self._gateway.watch(run.run_id, run.session_key) as updates:
-            async with self._stopped_unless_over(run):
-                return await self._dispatch(run, order) or await self._follow(run, life, updates)
+        return await self._begin(run, order, life)
 
     async def recover(self, order: PulseOrder, handle: RunHandle, life: Life) -> Outcome:
         """Follow the turn if it still runs, or find out how it ended; see the port.
@@ -161,7 +167,17 @@ class OpenClawRunner:
         run = Run(order.session_key, handle.run_id, handle.boot_id or "", doubtful=True)
         with self._gateway.watch(run.run_id, run.session_key) as updates:
             async with self._stopped_unless_over(run):
-                return await self._follow(run, life, updates)
+                outcome = await self._follow(run, life, updates)
+        if outcome.kind is OutcomeKind.NOT_STARTED and self._gateway.boot_id == run.boot_id:
+            # What our earlier life asked for may be on its way there still, and begin beside the
+            # next attempt.  Asked for again, both are one run by their key.
+            return await self._begin(Run(run.session_key, run.run_id, run.boot_id), order, life)
+        return outcome
+
+    async def _begin(self, run: Run, order: PulseOrder, life: Life) -> Outcome:
+        with self._gateway.watch(run.run_id, run.session_key) as updates:
+            async with self._stopped_unless_over(run):
+                return await self._dispatch(run, order) or await self._follow(run, life, updates)
 
     async def _dispatch(self, run: Run, order: PulseOrder) -> Outcome | None:
         """Hand the turn to the Gateway; return an outcome where it does not take it.

@@ -7,6 +7,8 @@ plugin.  What an agent is, is told by the session it runs in, never by what it s
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
@@ -15,13 +17,24 @@ import attrs
 import trio
 
 from ..actors import FEED, AgentIdentity, Mission, Subscribe, brief
-from ..storage import Change, Forbidden, Invalid, MissionError, NotFound, Unauthenticated
+from ..storage import (
+    Change,
+    Forbidden,
+    Invalid,
+    Limited,
+    MissionError,
+    NotFound,
+    Unauthenticated,
+)
 from . import _jsonrpc as jsonrpc
 from . import _rpc as rpc
-from ._callers import Access, Caller, Doorkeeper, of_agent, of_gateway_scopes
-from ._scope import ToolScope
-from ._table import call
+from ._callers import Access, Caller, of_agent, of_gateway_scopes
+from ._chat import chatter, obey
+from ._doorkeeper import Admission, Doorkeeper
+from ._table import METHODS, call
+from ._tool_check import ToolCall, ToolCheck
 from ._tools import TOOLS
+from ._visits import Visit
 from ._wire import PUBLISHED, event_to_wire
 
 PROTOCOL = 1
@@ -29,9 +42,15 @@ SUBPROTOCOL = "mission-bridge.v1"
 HELLO_WITHIN_S = 10.0
 SILENT_AFTER_S = 15.0
 """The plugin pings every 5 s; one that is silent for three of these has gone."""
+MISFIT_COUNTS_S = 60.0
+"""How long a plugin that was turned away, and did not come again, is thought to be there."""
 
 CODE_BAD_TOKEN = 4401
 CODE_BAD_PROTOCOL = 4400
+CODE_LATER = 1013
+"""Too much at once, or a token that was replaced: the plugin reads it again and comes back."""
+MOST_TOLD = 256
+"""Agents whose status text is remembered; many more than run at once."""
 MAX_RECORD_CHARS = 16_000
 """The Gateway bounds what an event may hold; a larger record is left out, to be read again."""
 
@@ -40,8 +59,26 @@ MAX_RECORD_CHARS = 16_000
 class PluginLinks:
     """Which plugins are connected now."""
 
+    on_connect: Callable[[], None] = lambda: None
     connected: int = 0
     with_hooks: int = 0
+    _now: Callable[[], float] = time.monotonic
+    """In seconds.  Not trio's clock: readers in worker threads ask as well."""
+    _misfit: str = attrs.field(default="", init=False)
+    _misfit_until: float = attrs.field(default=-math.inf, init=False)
+
+    def note_misfit(self, why: str) -> None:
+        """A plugin of another release was turned away; it comes again every 10 s."""
+        self._misfit, self._misfit_until = why, self._now() + MISFIT_COUNTS_S
+
+    def hindrance(self) -> str | None:
+        """Why turns in the Gateway would have no tools of ours, where only a person can help."""
+        turned_away = not self.connected and self._now() < self._misfit_until
+        return self._misfit if turned_away else None
+
+    def any_connected(self) -> bool:
+        """Whether people can answer by our command in a chat."""
+        return self.connected > 0
 
     @property
     def injects_prompt(self) -> bool:
@@ -56,10 +93,16 @@ class BridgeRefused(Exception):
 class PluginBridge:
     """One connection of a plugin."""
 
-    def __init__(self, mission: Mission, doorkeeper: Doorkeeper, links: PluginLinks) -> None:
+    def __init__(
+        self, mission: Mission, doorkeeper: Doorkeeper, links: PluginLinks, visit: Visit
+    ) -> None:
         self._mission = mission
         self._doorkeeper = doorkeeper
         self._links = links
+        self._visit = visit
+        self._tool_check = ToolCheck(mission)
+        self._told: dict[str, tuple[str, str]] = {}
+        """By agent: the pulse that was told last, and what."""
 
     async def serve(
         self,
@@ -69,18 +112,32 @@ class PluginBridge:
         """Talk to a plugin until it goes, is silent for too long, or is refused.
 
         Raises:
-            BridgeRefused: its first message was no good hello.
+            BridgeRefused: its first message was no good hello, or its token was replaced.
+            Limited: there are too many connections.
             trio.TooSlowError: it was silent.
         """
         with trio.fail_after(HELLO_WITHIN_S):
             hello = await receive()
-        hooks, answer = self._greet(hello)
-        await send(answer)
+        hooks, admission, answer = self._greet(hello)
+        with self._doorkeeper.seat(admission.caller), self._visit.known():
+            await send(answer)
+            await self._talk(admission, receive, send, hooks=hooks)
+
+    async def _talk(
+        self,
+        admission: Admission,
+        receive: Callable[[], Awaitable[str | bytes]],
+        send: Callable[[str], Awaitable[None]],
+        *,
+        hooks: bool,
+    ) -> None:
         self._links.connected += 1
         self._links.with_hooks += hooks
+        self._links.on_connect()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell_events, send)
+                nursery.start_soon(_end_with, admission)
                 while True:
                     with trio.fail_after(SILENT_AFTER_S):
                         text = await receive()
@@ -89,22 +146,35 @@ class PluginBridge:
             self._links.connected -= 1
             self._links.with_hooks -= hooks
 
-    def _greet(self, text: str | bytes) -> tuple[bool, str]:
+    def _greet(self, text: str | bytes) -> tuple[bool, Admission, str]:
         (item,) = jsonrpc.parse(text).items[:1]
         if not isinstance(item, jsonrpc.Call) or item.method != "bridge.hello":
             raise BridgeRefused(CODE_BAD_PROTOCOL, None)
-        if not self._doorkeeper.is_operator(str(item.params.get("token", ""))):
-            wrong = Unauthenticated("wrong token: check tokenFile in the plugin's configuration")
-            raise BridgeRefused(CODE_BAD_TOKEN, _failed(item.id, wrong))
+        admission = self._admit(item)
         if item.params.get("protocol") != PROTOCOL:
             ours = version("openclaw-mission-control")
             foreign = Invalid(
                 f"this sidecar ({ours}) speaks bridge protocol {PROTOCOL}, the plugin"
                 f" {item.params.get('protocol')}: run mission-control install-plugin again"
             )
+            self._links.note_misfit(foreign.message)
             raise BridgeRefused(CODE_BAD_PROTOCOL, _failed(item.id, foreign))
         result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
-        return item.params.get("hooks") is True, jsonrpc.dump(jsonrpc.success(item.id, result))
+        answer = jsonrpc.dump(jsonrpc.success(item.id, result))
+        return item.params.get("hooks") is True, admission, answer
+
+    def _admit(self, hello: jsonrpc.Call) -> Admission:
+        """Let the plugin in by a token that may do everything: it speaks for whoever asks it."""
+        token = str(hello.params.get("token", ""))
+        try:
+            admission = self._doorkeeper.recognise(token, self._visit.peer)
+            admission.caller.require(Access.ADMIN)
+        except Limited as limited:
+            raise BridgeRefused(CODE_LATER, _failed(hello.id, limited)) from None
+        except MissionError:
+            wrong = Unauthenticated("wrong token: check tokenFile in the plugin's configuration")
+            raise BridgeRefused(CODE_BAD_TOKEN, _failed(hello.id, wrong)) from None
+        return admission
 
     async def _handle(self, text: str | bytes, send: Callable[[str], Awaitable[None]]) -> None:
         for item in jsonrpc.parse(text).items:
@@ -123,17 +193,27 @@ class PluginBridge:
                 return await rpc.settle(request, lambda: self._check(request.params))
             case "tool.call":
                 return await rpc.settle(request, lambda: self._tool(request.params))
+            case "command.run":
+                return await rpc.settle(request, lambda: self._command(request.params))
             case _:
                 return await self._operator_call(request)
+
+    async def _command(self, params: dict[str, Any]) -> dict[str, Any]:
+        person = chatter(_member(params, "caller"))
+        return {"text": await obey(self._mission, person, str(params.get("text") or ""))}
 
     async def _operator_call(self, request: jsonrpc.Call) -> dict[str, Any]:
         try:
             caller, params = _member(request.params, "caller"), _member(request.params, "params")
             scopes = caller.get("scopes")
             name = f"gateway:{caller.get('clientId') or 'operator'}"
-            operator = of_gateway_scopes(name, scopes if isinstance(scopes, list) else [])
+            known = of_gateway_scopes(name, scopes if isinstance(scopes, list) else [])
+            operator = self._doorkeeper.counted(known)
         except MissionError as refusal:
             return {"jsonrpc": "2.0", "id": request.id, "error": refusal.to_wire()}
+        if request.method in METHODS and METHODS[request.method].secret:
+            message = f"{request.method} is not offered through the Gateway"
+            return jsonrpc.failure(request.id, jsonrpc.METHOD_NOT_FOUND, message)
         inner = jsonrpc.Call(request.method, params, request.id)
         return await rpc.answer(self._mission, operator, inner)
 
@@ -148,14 +228,9 @@ class PluginBridge:
 
     async def _check(self, params: dict[str, Any]) -> dict[str, Any]:
         agent = self._mission.reads.agent(self._agent_id(params))
-        place = self._mission.home.scope(agent.project_id)
-        scope = ToolScope(place.path, place.src, place.agent(agent.soul) / "working.md")
         given = _member(params, "params")
-        # In a thread: it looks at the disk, which may be slow.
-        refusal = await trio.to_thread.run_sync(
-            scope.refusal, str(params.get("tool")), given, params.get("derivedPaths")
-        )
-        return {"block": refusal}
+        tool_call = ToolCall(str(params.get("tool")), given, params.get("derivedPaths"))
+        return await self._tool_check.check(agent, tool_call)
 
     def _agent_id(self, caller: dict[str, Any]) -> str:
         agent_id = self._mission.reads.agent_of_session(str(caller.get("sessionKey", "")))
@@ -170,19 +245,26 @@ class PluginBridge:
         agent_id, run_id = self._agent_id(caller), caller.get("runId")
         identity = self._mission.tokens.of_agent(agent_id)
         if identity is not None and run_id in (None, identity.pulse_id):
-            return of_agent(identity)
+            return self._doorkeeper.counted(of_agent(identity))
         # A person talks with the agent, or a turn outlived its pulse: it may look, not touch.
         agent = self._mission.reads.agent(agent_id)
         identity = AgentIdentity(agent_id, agent.project_id, "", agent.current_task_id)
-        return attrs.evolve(of_agent(identity), access=Access.READ)
+        return self._doorkeeper.counted(attrs.evolve(of_agent(identity), access=Access.READ))
 
     async def _status_text(self, params: dict[str, Any]) -> dict[str, Any]:
         agent_id = self._mission.reads.agent_of_session(str(params.get("sessionKey", "")))
         pulse = self._mission.reads.open_pulse(agent_id) if agent_id is not None else None
         if agent_id is None or pulse is None:
             return {"text": None}
-        agent = self._mission.reads.agent(agent_id)
-        return {"text": brief(self._mission, agent, pulse).status_text}
+        told = self._told.get(agent_id)
+        if told is None or told[0] != pulse.id:
+            agent = self._mission.reads.agent(agent_id)
+            # Once a pulse: a soul that is upgraded in the middle counts from the next one on.
+            told = pulse.id, brief(self._mission, agent, pulse).status_text
+            self._told[agent_id] = told
+            while len(self._told) > MOST_TOLD:
+                del self._told[next(iter(self._told))]
+        return {"text": told[1]}
 
     async def _tell_events(self, send: Callable[[str], Awaitable[None]]) -> None:
         subscription = await self._mission.ask(FEED, Subscribe())
@@ -191,6 +273,12 @@ class PluginBridge:
             async for change in subscription:
                 if change.kind in PUBLISHED:
                     await send(jsonrpc.dump(_event(change, epoch)))
+
+
+async def _end_with(admission: Admission) -> None:
+    if admission.over is not None:
+        await admission.over.wait()
+        raise BridgeRefused(CODE_LATER, None)
 
 
 def _member(params: dict[str, Any], name: str) -> dict[str, Any]:

@@ -30,12 +30,20 @@ MAX_CONCURRENT = 64
 CODE_LAGGED = 4408
 """WebSocket close code: the client was too slow; it resumes from its last cursor."""
 
+CODE_REVOKED = 4401
+"""WebSocket close code: the token that opened it is no longer good."""
+
+ENDING_WITHIN_S = 5.0
+"""So long is waited for calls that run when a token ends; one of them may have ended it."""
+
 SUBSCRIBE = "mission.subscribe"
+SET_SCOPE = "mission.scope.set"
+"""As `SUBSCRIBE`, in place of what the connection heard of before."""
 
 
 @attrs.frozen
 class SubscribeParams:
-    """Parameters of `mission.subscribe`."""
+    """Parameters of `mission.subscribe` and `mission.scope.set`."""
 
     since: str | None = None
     project_id: str | None = None
@@ -43,8 +51,8 @@ class SubscribeParams:
 
 async def answer(mission: Mission, caller: Caller, request: jsonrpc.Call) -> dict[str, Any]:
     """Make one call and return its answer, whatever happens."""
-    if request.method == SUBSCRIBE:
-        message = f"{SUBSCRIBE} needs a WebSocket, and there a message of its own"
+    if request.method in (SUBSCRIBE, SET_SCOPE):
+        message = f"{request.method} needs a WebSocket, and there a message of its own"
         return jsonrpc.failure(request.id, jsonrpc.INVALID_REQUEST, message)
     if request.method not in METHODS:
         message = f"there is no method {request.method!r}"
@@ -89,6 +97,36 @@ async def _answer_all(mission: Mission, caller: Caller, incoming: jsonrpc.Incomi
     return jsonrpc.dump(answers if incoming.batch else answers[0])
 
 
+@attrs.define
+class _Hearing:
+    """The changes that a client is told of, until it wants to hear of others instead."""
+
+    subscription: Subscription
+    _project_id: str | None
+    _over: bool = False
+    _wait: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    def end(self) -> None:
+        """Give no further change; what is being sent is sent to its end."""
+        self._over = True
+        self._wait.cancel()
+
+    def __aiter__(self) -> _Hearing:
+        return self
+
+    async def __anext__(self) -> Change:
+        while not self._over:
+            with trio.CancelScope() as self._wait:
+                change = await anext(self.subscription)
+                if self._wants(change):
+                    return change
+        raise StopAsyncIteration
+
+    def _wants(self, change: Change) -> bool:
+        theirs = self._project_id in (None, change.project_id)
+        return not self._over and theirs and change.kind in PUBLISHED
+
+
 class Conversation:
     """A connection that may subscribe.  Calls run side by side; answers come as they are ready."""
 
@@ -97,20 +135,36 @@ class Conversation:
         self._caller = caller
         self._send = send
         self._places = trio.Semaphore(MAX_CONCURRENT)
+        self._hearings: list[_Hearing] = []
 
-    async def receive(self, text: str | bytes, nursery: trio.Nursery) -> None:
-        """Take one text; its answer is sent from a task in *nursery*.
+    async def hold(
+        self, receive: Callable[[], Awaitable[str | bytes]], over: trio.Event | None
+    ) -> None:
+        """Answer what comes, until *receive* raises or *over* is set.
 
-        Returns when there is room for another, so a client that floods is slowed.
+        Returns when what was asked before *over* is answered.  A client that floods is slowed:
+        nothing is received while there is no room for it.
         """
-        await self._places.acquire()
-        nursery.start_soon(self._handle, text, nursery)
+        hearing = trio.CancelScope()
+        async with trio.open_nursery() as nursery:
+            if over is not None:
+                nursery.start_soon(_cancel_when, over, hearing)
+            with hearing:
+                while True:
+                    text = await receive()
+                    await self._places.acquire()
+                    nursery.start_soon(self._handle, text, nursery)
+            with trio.move_on_after(ENDING_WITHIN_S):
+                for _ in range(MAX_CONCURRENT):
+                    await self._places.acquire()
+            nursery.cancel_scope.cancel()
 
     async def _handle(self, text: str | bytes, nursery: trio.Nursery) -> None:
         try:
             match jsonrpc.parse(text):
                 case jsonrpc.Incoming(
-                    (jsonrpc.Call(method="mission.subscribe") as request,), False
+                    (jsonrpc.Call(method="mission.subscribe" | "mission.scope.set") as request,),
+                    False,
                 ):
                     await self._subscribe(request, nursery)
                 case incoming:
@@ -123,11 +177,15 @@ class Conversation:
     async def _subscribe(self, request: jsonrpc.Call, nursery: trio.Nursery) -> None:
         async def begin() -> dict[str, Any]:
             require_present(self._mission, self._caller)
+            self._caller.spend()
             params = structure(dict(request.params), SubscribeParams)
             project_id = self._visible(params.project_id)
             subscription, resync = await self._begin(params.since)
             epoch = self._mission.reads.epoch()
-            nursery.start_soon(self._tell, subscription, project_id, epoch, answered)
+            if request.method == SET_SCOPE:
+                self._hear_no_more()
+            self._hearings.append(_Hearing(subscription, project_id))
+            nursery.start_soon(self._tell, self._hearings[-1], epoch, answered)
             return {"cursor": str(Cursor(epoch, subscription.cursor)), "resync": resync}
 
         answered = trio.Event()
@@ -135,6 +193,11 @@ class Conversation:
         if request.wants_answer:
             await self._send(jsonrpc.dump(reply))
         answered.set()
+
+    def _hear_no_more(self) -> None:
+        for hearing in self._hearings:
+            hearing.end()
+        self._hearings.clear()
 
     def _visible(self, project_id: str | None) -> str | None:
         if self._caller.identity is not None:
@@ -152,18 +215,14 @@ class Conversation:
                 return await self._mission.ask(FEED, Subscribe(place.seq)), False
         return await self._mission.ask(FEED, Subscribe()), place is not None
 
-    async def _tell(
-        self, subscription: Subscription, project_id: str | None, epoch: str, answered: trio.Event
-    ) -> None:
-        async with subscription:
+    async def _tell(self, hearing: _Hearing, epoch: str, answered: trio.Event) -> None:
+        async with hearing.subscription:
             await answered.wait()
-            async for change in subscription:
-                if self._concerns(change, project_id):
-                    event = jsonrpc.notification(
-                        f"mission.{change.kind}", event_to_wire(change, epoch)
-                    )
-                    await self._send(jsonrpc.dump(event))
+            async for change in hearing:
+                event = jsonrpc.notification(f"mission.{change.kind}", event_to_wire(change, epoch))
+                await self._send(jsonrpc.dump(event))
 
-    @staticmethod
-    def _concerns(change: Change, project_id: str | None) -> bool:
-        return change.kind in PUBLISHED and project_id in (None, change.project_id)
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()

@@ -22,7 +22,9 @@ _PROFILES = ["minimal", "coding", "messaging", "full"]
 def surface_js() -> str:
     """Return the text of `surface.js`."""
     methods = [
-        {"name": name, "scope": METHODS[name].access.gateway_scope} for name in sorted(METHODS)
+        {"name": name, "scope": row.access.gateway_scope}
+        for name, row in sorted(METHODS.items())
+        if not row.secret
     ]
     tools = [
         {
@@ -44,6 +46,7 @@ def manifest() -> str:
     text = (FOLDER / "openclaw.plugin.json").read_text("utf-8")
     value: dict[str, Any] = json.loads(text)
     value["contracts"]["tools"] = sorted(TOOLS)
+    value["contracts"]["agentToolResultMiddleware"] = ["openclaw"]
     value["toolMetadata"] = {
         name: {"profiles": _PROFILES, "optional": False, "sideEffecting": True}
         for name in sorted(TOOLS)

@@ -59,6 +59,8 @@ class Method:
     """Whether agents may call it, for themselves."""
     run: Handler
     summary: str
+    secret: bool = False
+    """Whether its answers are: then it is not offered through the Gateway, which keeps logs."""
 
     @property
     def mutates(self) -> bool:
@@ -71,7 +73,12 @@ METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, params: type[P], access: Access, *aliases: str, agents: bool = False
+    name: str,
+    params: type[P],
+    access: Access,
+    *aliases: str,
+    agents: bool = False,
+    secret: bool = False,
 ) -> Callable[[Callable[[Request[P]], Awaitable[Any]]], Callable[[Request[P]], Awaitable[Any]]]:
     """Enter a handler into the table.  Its docstring's first line is what clients are told."""
 
@@ -80,7 +87,7 @@ def method(
     ) -> Callable[[Request[P]], Awaitable[Any]]:
         summary = (run.__doc__ or "").splitlines()[0]
         for each in (name, *aliases):
-            METHODS[each] = Method(each, params, access, agents, run, summary)
+            METHODS[each] = Method(each, params, access, agents, run, summary, secret)
         return run
 
     return enter
@@ -94,6 +101,7 @@ async def call(mission: Mission, caller: Caller, name: str, params: dict[str, An
         MissionError: the call was refused or failed.
     """
     row = METHODS[name]
+    caller.spend()
     caller.require(row.access)
     if caller.identity is not None:
         require_present(mission, caller)

@@ -9,6 +9,7 @@ import attrs
 
 from ..storage import Invalid
 from . import methods  # noqa: F401 - fills the table
+from ._file_tool import file_call, file_schema
 from ._params import json_schema
 from ._table import METHODS
 
@@ -41,6 +42,7 @@ _TASK_ACTIONS = {
     "get": "mission.task.get",
     "create": "mission.task.create",
     "move": "mission.task.move",
+    "hand_off": "mission.task.hand_off",
     "why": "mission.task.why",
 }
 
@@ -86,6 +88,12 @@ TOOLS = {
         _of_method("distill_memory", "mission.control.distill_memory"),
         _of_method("log_event", "mission.control.log_event"),
         Tool(
+            "mission_file",
+            "Read and change files of your project: the only way that keeps two agents apart.",
+            file_schema(),
+            file_call,
+        ),
+        Tool(
             "mission_message",
             "Send a message to another agent of your project, which is woken to read it.",
             _message_schema(),
@@ -93,7 +101,7 @@ TOOLS = {
         ),
         Tool(
             "mission_task",
-            "List, read, create or move tasks of your project's board.",
+            "List, read, create, move or hand off tasks of your project's board.",
             _task_schema(),
             _task_call,
         ),

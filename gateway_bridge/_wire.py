@@ -28,6 +28,9 @@ PUBLISHED = {
     "pulse_updated",
     "message_sent",
     "memory_distilled",
+    "budget_updated",
+    "budget_short",
+    "budget_spent",
 }
 """Kinds of change that clients are told of; the others are our own book-keeping."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 
 from .actors import Home
-from .config import Config
+from .config import Config, GatewaySettings
 from .gateway_bridge import GatewayAddress, read_or_make_device
 from .storage import Invalid
 
@@ -21,7 +21,7 @@ def gateway_address(config: Config, home: Home) -> GatewayAddress:
     settings = config.gateway
     address = GatewayAddress(
         settings.url,
-        _token(settings.token_file),
+        gateway_token(settings),
         fingerprint=settings.tls_fingerprint,
         plaintext=settings.allow_plaintext,
     )
@@ -30,7 +30,13 @@ def gateway_address(config: Config, home: Home) -> GatewayAddress:
     return attrs.evolve(address, device=device)
 
 
-def _token(path: str) -> str:
+def gateway_token(settings: GatewaySettings) -> str:
+    """Read the token that lets us in.
+
+    Raises:
+        Invalid: no file is named, or it cannot be read.
+    """
+    path = settings.token_file
     if not path:
         raise Invalid("a Gateway needs its token: give --token-file", field="gateway.token_file")
     try:

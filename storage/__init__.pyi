@@ -2,6 +2,7 @@ from ._actor import STORAGE, StorageActor, Store
 from ._clock import US, Clock, ManualClock, WallClock
 from ._condition import StorageCondition
 from ._connection import DatabaseUnusable, open_reader, open_writer, usable
+from ._days import day_of, next_day
 from ._durable import replace_file, sweep_staged, sync_folder
 from ._errors import (
     Conflict,
@@ -112,6 +113,7 @@ __all__ = [
     "Write",
     "Writer",
     "agent_lease",
+    "day_of",
     "fields_of",
     "from_wire",
     "hold_home",
@@ -119,6 +121,7 @@ __all__ = [
     "make_command",
     "migrate",
     "name_of",
+    "next_day",
     "open_reader",
     "open_writer",
     "pack_folder",

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 import mission_control
 from mission_control import Config, MissionControl
 from mission_control.config import ListenSettings, PulseDefaults
+from mission_control.storage import Clock
 from rig import FAST, Open, ScriptedRunner
 
 # On a busy machine an example takes as long as it takes, and so does drawing it.
@@ -39,10 +40,11 @@ def open_home(tmp_path: Path) -> Open:
 
     @asynccontextmanager
     async def open_(
-        runner: ScriptedRunner, pulse: PulseDefaults = FAST
+        runner: ScriptedRunner, pulse: PulseDefaults = FAST, clock: Clock | None = None
     ) -> AsyncIterator[MissionControl]:
         config = Config(listen=ListenSettings(port=0), pulse=pulse)
-        async with mission_control.open(tmp_path / "home", config, runner=runner) as mc:
+        home = tmp_path / "home"
+        async with mission_control.open(home, config, runner=runner, clock=clock) as mc:
             yield mc
 
     return open_

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -12,9 +11,10 @@ import trio
 
 from ...actors import (
     Dismiss,
-    Kill,
-    Wake,
-    pulse_name,
+    Mission,
+    SoulFile,
+    profile_command,
+    profile_of,
     roster_changed,
     roster_name,
     session_order,
@@ -26,10 +26,8 @@ from ...storage import (
     Invalid,
     MissionError,
     ProjectState,
-    replace_file,
 )
 from ...storage.commands import (
-    HALTED,
     CreateAgent,
     InstallSoul,
     SetAgentStatus,
@@ -53,6 +51,8 @@ class CreateParams:
     timeout_s: float | None = None
     max_retries: int | None = None
     command: tuple[str, ...] = ()
+    profile: str | None = None
+    """In place of a command: a coding agent's command line that we know how to run."""
     gateway_agent: str = ""
 
 
@@ -77,14 +77,6 @@ class StateParams:
     instance_id: str
     status: AgentStatus
     current_task_id: str | None = None
-
-
-@attrs.frozen
-class KillParams:
-    """Parameters of `mission.agent.kill`."""
-
-    instance_id: str
-    reason: str = "an operator ended it"
 
 
 def _names(params: CreateParams) -> tuple[str, str]:
@@ -114,17 +106,27 @@ async def create(request: Request[CreateParams]) -> dict[str, Any]:
         settings.interval_s if params.interval_s is None else params.interval_s,
         settings.timeout_s if params.timeout_s is None else params.timeout_s,
         settings.max_retries if params.max_retries is None else params.max_retries,
-        params.command,
+        _command(params),
         params.gateway_agent,
     )
     _check(request, command)
     sha256 = await trio.to_thread.run_sync(
-        _install, mission.home.soul(soul), params.soul_text, f"You are {soul}.\n"
+        _install, _soul_file(mission, soul), params.soul_text, f"You are {soul}.\n"
     )
     await mission.store.write(InstallSoul(soul, sha256), by=request.caller.name)
     agent = await request.commit(project_id, command)
     await roster_changed(mission, project_id)
     return _answer(agent)
+
+
+def _command(params: CreateParams) -> tuple[str, ...]:
+    if params.profile is None:
+        profile_of(params.command)
+        return params.command
+    if params.command:
+        message = "give command or profile; '@claude --model x' is a profile with more words"
+        raise Invalid(message, field="profile")
+    return profile_command(params.profile)
 
 
 def _check(request: Request[CreateParams], command: CreateAgent) -> None:
@@ -141,14 +143,17 @@ def _require_active(request: Request[Any], project_id: str) -> None:
         raise Conflict(f"project {project_id!r} is archived: restore it first")
 
 
-def _install(path: Path, text: str | None, default: str) -> str:
-    """Write SOUL.md if *text* is new, or if there is none; return its checksum."""
-    if text is None and not path.exists():
-        text = default
-    if text is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text, mode=0o644)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _soul_file(mission: Mission, soul: str) -> SoulFile:
+    path = mission.home.soul(soul)
+    return SoulFile(path, below=path.parents[1])
+
+
+def _install(file: SoulFile, text: str | None, default: str) -> str:
+    """Write SOUL.md if *text* is given, or if there is none; return its checksum."""
+    if text is None and file.path.exists():
+        return hashlib.sha256(file.path.read_bytes()).hexdigest()
+    _, sha256 = file.install(default if text is None else text)
+    return sha256
 
 
 @method("mission.agent.destroy", AgentParams, Access.WRITE)
@@ -199,13 +204,13 @@ async def set_state(request: Request[StateParams]) -> dict[str, Any]:
     return await _set(request, params.instance_id, params.status, params.current_task_id)
 
 
-@method("mission.agent.pause", AgentParams, Access.WRITE)
+@method("mission.agent.pause", AgentParams, Access.WRITE, "mission.pulse.pause")
 async def pause(request: Request[AgentParams]) -> dict[str, Any]:
     """Give an agent no further pulses; the one that runs goes on to its end."""
     return await _set(request, request.params.instance_id, AgentStatus.PAUSED)
 
 
-@method("mission.agent.resume", AgentParams, Access.WRITE)
+@method("mission.agent.resume", AgentParams, Access.WRITE, "mission.pulse.resume")
 async def resume(request: Request[AgentParams]) -> dict[str, Any]:
     """Let a paused or failed agent go on."""
     return await _set(request, request.params.instance_id, AgentStatus.IDLE)
@@ -217,24 +222,3 @@ async def _set(
     agent = request.mission.reads.agent(agent_id)
     command = SetAgentStatus(agent_id, status, task_id)
     return _answer(await request.commit(agent.project_id, command))
-
-
-@method("mission.agent.trigger", AgentParams, Access.WRITE)
-async def trigger(request: Request[AgentParams]) -> dict[str, Any]:
-    """Run a pulse of an agent now."""
-    agent = request.mission.reads.agent(request.params.instance_id)
-    _require_active(request, agent.project_id)
-    if agent.status in HALTED:
-        what = f"agent {agent.id} is {agent.status.value}"
-        raise Conflict(f"{what}: resume it, or answer what it asked, and trigger it then")
-    request.mission.find(pulse_name(agent.id)).tell(Wake(triggered=True))
-    return _answer(agent)
-
-
-@method("mission.agent.kill", KillParams, Access.WRITE)
-async def kill(request: Request[KillParams]) -> dict[str, Any]:
-    """Abort the attempt that an agent makes now; its task goes back to the backlog."""
-    agent = request.mission.reads.agent(request.params.instance_id)
-    _require_active(request, agent.project_id)
-    request.mission.find(pulse_name(agent.id)).tell(Kill(request.params.reason))
-    return _answer(agent)

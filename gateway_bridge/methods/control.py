@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from ...actors import Sign, pulse_name
-from ...storage import Forbidden
+from ...storage import Forbidden, Invalid
 from ...storage.commands import DistillMemory, LogEvent, RequestHelp, UpdateChronicle
 from .._callers import Access
 from .._table import Request, method
@@ -60,6 +60,9 @@ class ChronicleParams:
 async def log_event(request: Request[LogParams]) -> dict[str, Any]:
     """Say what you think and what you are about to do."""
     params = request.params
+    if not params.expect_silence_s >= 0:
+        what = f"expect_silence_s must be 0 or more seconds, not {params.expect_silence_s}"
+        raise Invalid(what, field="expect_silence_s")
     task = request.mission.reads.task(params.task_id)
     command = LogEvent(
         task.id,

@@ -6,8 +6,16 @@ from typing import Any
 
 import attrs
 
-from ...actors import ORCHESTRATOR, ArchiveProject, EnsureProject, Mission
-from ...storage import Project, ProjectState, Reads
+from ...actors import (
+    DELETIONS,
+    ORCHESTRATOR,
+    ArchiveProject,
+    Deleted,
+    DeleteProject,
+    EnsureProject,
+    Mission,
+)
+from ...storage import Deletion, Project, ProjectState, Reads
 from ...storage.commands import InitProject, RenameProject, SetProjectState
 from .._callers import Access
 from .._snapshot import snapshot
@@ -41,6 +49,15 @@ class RenameParams:
 
     project_id: str
     project_name: str
+
+
+@attrs.frozen
+class DeleteParams:
+    """Parameters of `mission.project.delete`."""
+
+    project_id: str
+    purge: bool = False
+    """Keep nothing of its folder, which is packed into a file among the backups otherwise."""
 
 
 def _answer(project: Project) -> dict[str, Any]:
@@ -94,7 +111,8 @@ async def rename(request: Request[RenameParams]) -> dict[str, Any]:
 @method("mission.project.archive", ProjectParams, Access.WRITE)
 async def archive(request: Request[ProjectParams]) -> dict[str, Any]:
     """Stop a project's agents and put it away."""
-    archive = ArchiveProject(request.params.project_id, request.caller.name, request.key)
+    put_away = SetProjectState(request.params.project_id, ProjectState.ARCHIVED)
+    archive = ArchiveProject(put_away, request.caller.name, request.key)
     return _answer(await request.mission.ask(ORCHESTRATOR, archive))
 
 
@@ -106,3 +124,21 @@ async def restore(request: Request[ProjectParams]) -> dict[str, Any]:
     project = await mission.store.write(command, by=request.caller.name, key=request.key)
     await mission.ask(ORCHESTRATOR, EnsureProject(project_id))
     return _answer(project)
+
+
+@method("mission.project.delete", DeleteParams, Access.ADMIN)
+async def delete(request: Request[DeleteParams]) -> dict[str, Any]:
+    """Delete a project for good: its agents, its board and its folder, of which an archive is kept.
+
+    Answered when nothing is left of it; where that takes longer than the caller waits, it is done
+    all the same.
+    """
+    mission, params = request.mission, request.params
+    how = Deletion.PURGE if params.purge else Deletion.ARCHIVE
+    delete = DeleteProject(params.project_id, how, request.caller.name, request.key)
+    deleted: Deleted = await mission.ask(DELETIONS, delete, timeout_s=None)
+    archive = deleted.archive
+    return _answer(deleted.project) | {
+        "archive": str(archive.relative_to(mission.home.path)) if archive is not None else None,
+        "sessions_left": list(deleted.sessions_left),
+    }

@@ -7,8 +7,21 @@ from typing import Any
 
 import attrs
 
-from ...actors import MAINTENANCE, SLOTS, HowFull, HowKept, Mission
-from ...storage import Invalid, Reads, Unavailable
+from ...actors import (
+    MAINTENANCE,
+    ORCHESTRATOR,
+    SLOTS,
+    HowFull,
+    HowKept,
+    Mission,
+    ProcessRunner,
+    Runner,
+    Stranded,
+    WhoIsStranded,
+    spending,
+)
+from ...storage import BudgetLevel, Invalid, MissionError, Reads, Unavailable
+from ...storage.commands import level_on
 from ...supervisor import TreeNode
 from .._callers import Access
 from .._snapshot import snapshot
@@ -59,8 +72,36 @@ async def health(request: Request[NoParams]) -> dict[str, Any]:
         "away": away,
         "storage": {"ok": storage.failure is None, **attrs.asdict(storage)},
         "backup": await _backup(request.mission),
+        "warnings": await _warnings(request.mission),
         "version": version("openclaw-mission-control"),
     }
+
+
+async def _warnings(mission: Mission) -> list[str]:
+    """Say what a person should see to, although work goes on."""
+    now = mission.clock.now_us()
+    try:
+        projects, budgets = await mission.reads.elsewhere(
+            lambda reads: (reads.projects(), reads.budgets())
+        )
+    except Unavailable:
+        return []  # told as the storage's failure
+    scarce = [each for each in budgets if level_on(each, now) is not BudgetLevel.AMPLE]
+    return [
+        *map(spending, scarce),
+        *mission.templates.problems(project.id for project in projects),
+        *await _stranded(mission),
+    ]
+
+
+async def _stranded(mission: Mission) -> list[str]:
+    try:
+        found: tuple[Stranded, ...] = await mission.ask(
+            ORCHESTRATOR, WhoIsStranded(), timeout_s=1.0
+        )
+    except MissionError:
+        return []  # it is being started, or looks after all this very moment
+    return [f"task {each.task_id} is stranded: {each.reason.sentence}" for each in found]
 
 
 async def _backup(mission: Mission) -> dict[str, Any]:
@@ -80,12 +121,19 @@ async def status(request: Request[NoParams]) -> dict[str, Any]:
         "home": str(mission.home.path),
         "runner": mission.runner.name,
         "away": mission.runner.away,
+        "confinement": _confinement(mission.runner),
+        "files": mission.files.opener,
         "projects": projects,
         "agents": agents,
         "running": await mission.ask(SLOTS, HowFull()),
         "cursor": str(mission.reads.cursor()),
         "dead_letters": len(mission.system.dead_letters),
     }
+
+
+def _confinement(runner: Runner) -> str | None:
+    """Say what keeps local commands in their place; None where none are run."""
+    return runner.hold.text if isinstance(runner, ProcessRunner) else None
 
 
 @method("mission.system.tree", NoParams, Access.READ)

@@ -6,9 +6,17 @@ from typing import Any
 
 import attrs
 
-from ...actors import why as sentence
+from ...actors import why as reason_of
+from ...actors import why_all as reasons_of
 from ...storage import OPEN_COLUMNS, Invalid, Reads, Task, TaskFilter, TaskPlace, TaskStatus
-from ...storage.commands import AssignTask, CreateTask, DeleteTask, MoveTask, UpdateTask
+from ...storage.commands import (
+    AssignTask,
+    CreateTask,
+    DeleteTask,
+    HandOffTask,
+    MoveTask,
+    UpdateTask,
+)
 from ...storage.history import parse_moment
 from .._callers import Access
 from .._params import Time
@@ -40,6 +48,13 @@ class TaskParams:
     """Parameters that name a task."""
 
     task_id: str
+
+
+@attrs.frozen
+class BoardParams:
+    """Parameters that name a project."""
+
+    project_id: str
 
 
 @attrs.frozen
@@ -97,6 +112,18 @@ class AssignParams:
 
     task_id: str
     assignee_id: str | None = None
+    expected_version: int | None = None
+
+
+@attrs.frozen
+class HandOffParams:
+    """Parameters of `mission.task.hand_off`."""
+
+    task_id: str
+    to: str = attrs.field(metadata={"doc": "The soul that gets the task, such as okoye."})
+    note: str = attrs.field(
+        metadata={"doc": "What was done, what is left to do, and what to watch out for."}
+    )
     expected_version: int | None = None
 
 
@@ -204,6 +231,16 @@ async def assign(request: Request[AssignParams]) -> dict[str, Any]:
     return _answer(request, await request.commit(task.project_id, command))
 
 
+@method("mission.task.hand_off", HandOffParams, Access.WRITE, agents=True)
+async def hand_off(request: Request[HandOffParams]) -> dict[str, Any]:
+    """Give a task to another soul of its project, with a note; it is woken and reads that first."""
+    params = request.params
+    task = _task(request, params.task_id)
+    to = params.to.removesuffix(f":{task.project_id}")
+    command = HandOffTask(task.id, to, params.note, params.expected_version, request.agent_id)
+    return _answer(request, await request.commit(task.project_id, command))
+
+
 @method("mission.task.delete", VersionedParams, Access.WRITE)
 async def delete(request: Request[VersionedParams]) -> dict[str, Any]:
     """Remove a task."""
@@ -217,4 +254,14 @@ async def delete(request: Request[VersionedParams]) -> dict[str, Any]:
 async def why(request: Request[TaskParams]) -> dict[str, Any]:
     """Say in one sentence what happens with a task, or why nothing does."""
     task = _task(request, request.params.task_id)
-    return {"task_id": task.id, "why": sentence(request.mission, task)}
+    reason = await reason_of(request.mission, task)
+    return {"task_id": task.id, "why": reason.sentence, "reason": to_wire(reason)}
+
+
+@method("mission.project.why", BoardParams, Access.READ, agents=True)
+async def why_all(request: Request[BoardParams]) -> dict[str, Any]:
+    """Say of each open task of a project what happens with it, or why nothing does."""
+    project_id = request.mission.reads.project(request.params.project_id).id
+    request.caller.require_project(project_id)
+    reasons = await reasons_of(request.mission, project_id)
+    return {"tasks": {task_id: to_wire(reason) for task_id, reason in reasons.items()}}

@@ -18,9 +18,14 @@ export const LIMITS = Object.freeze({
   /** As `callMs`, of a prompt hook: an agent's turn waits for it. */
   promptMs: 2_000,
   /** As `callMs`, of the check of a tool call. */
-  checkMs: 5_000,
+  checkMs: 12_000,
   /** How long a call waits for a link before it is refused. */
   connectGraceMs: 1_500,
+  /**
+   * The same, of what an agent does: to a model a refusal is an answer, and it will not ask again
+   * when the sidecar has been started anew.  The Gateway gives a check 15 s.
+   */
+  agentGraceMs: 10_000,
   /** From opening the socket to the answered hello. */
   helloMs: 5_000,
   /** Silence after which we ask whether the sidecar lives. */
@@ -122,14 +127,16 @@ export class Bridge {
    *
    * @param {string} method
    * @param {object} params
-   * @param {{timeoutMs?: number, signal?: AbortSignal}} [options]
+   * @param {{timeoutMs?: number, graceMs?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<any>}
    */
-  async call(method, params, { timeoutMs = this.#limits.callMs, signal } = {}) {
+  async call(method, params, options = {}) {
+    const { callMs, connectGraceMs } = this.#limits;
+    const { timeoutMs = callMs, graceMs = connectGraceMs, signal } = options;
     const call = this.#admit(method, params);
     const timers = [
       setTimeout(() => this.#abandon(call, "bridge-deadline", timeoutMs), timeoutMs),
-      setTimeout(() => this.#expire(call), this.#limits.connectGraceMs),
+      setTimeout(() => this.#expire(call), graceMs),
     ];
     const abort = () => this.#abandon(call, "bridge-aborted");
     signal?.addEventListener("abort", abort, { once: true });

@@ -27,11 +27,12 @@ const OUR_SESSIONS = ":mc:";
  * @typedef {object} Shared
  * @property {Bridge} bridge
  * @property {Map<string, string>} runs  run ids by tool call
+ * @property {Map<string, string[]>} advice  what agents are told with a tool's result, by tool call
  */
 /** @typedef {Record<symbol, Shared | undefined>} Shelf */
 
 const shelf = /** @type {Shelf} */ (/** @type {unknown} */ (globalThis));
-/** Tool calls whose run is remembered, the newest. */
+/** Tool calls of which something is remembered, the newest. */
 const REMEMBERED_CALLS = 1000;
 /** A parameter longer than this is a content, not a path; the sidecar need not see it. */
 const PATH_CHARS = 4096;
@@ -101,8 +102,9 @@ function registerMethods(api) {
 /**
  * @param {any} ctx
  * @param {typeof TOOLS[number]} tool
+ * @param {Limits} limits
  */
-function agentTool(ctx, { name, description, parameters }) {
+function agentTool(ctx, { name, description, parameters }, { agentGraceMs: graceMs }) {
   return {
     name,
     label: name,
@@ -118,7 +120,8 @@ function agentTool(ctx, { name, description, parameters }) {
     async execute(toolCallId, args, signal) {
       try {
         const call = { tool: name, args: args ?? {}, caller: agent(ctx, toolCallId) };
-        const { text, details = {} } = await bridge().call("tool.call", call, { signal });
+        const options = { signal, graceMs };
+        const { text, details = {} } = await bridge().call("tool.call", call, options);
         return { content: [{ type: "text", text }], details };
       } catch (error) {
         return toToolFailure(name, error);
@@ -178,11 +181,14 @@ function registerScope(api, limits) {
    */
   const judge = async ({ toolName, params, toolCallId, derivedPaths }, { sessionKey, runId }) => {
     if (!sessionKey?.includes(OUR_SESSIONS)) return undefined;
-    remember(callKey(sessionKey, toolCallId), runId);
+    const key = callKey(sessionKey, toolCallId);
+    remember(shelf[SHARED]?.runs, key, runId);
     if (ours.has(toolName)) return undefined;
     const asked = { sessionKey, tool: toolName, params: namesOnly(params ?? {}), derivedPaths };
     try {
-      const { block } = await bridge().call("tool.check", asked, { timeoutMs: limits.checkMs });
+      const options = { timeoutMs: limits.checkMs, graceMs: limits.agentGraceMs };
+      const { block, warn } = await bridge().call("tool.check", asked, options);
+      if (warn?.length) remember(shelf[SHARED]?.advice, key, warn);
       return block ? { block: true, blockReason: block } : undefined;
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
@@ -193,18 +199,68 @@ function registerScope(api, limits) {
 }
 
 /**
- * @param {string} key
- * @param {string | undefined} runId
+ * Puts the sidecar's advice on a command beside what the command said: a hook before a call can
+ * refuse it, and not speak.
+ *
+ * @param {any} api
  */
-function remember(key, runId) {
-  const runs = shelf[SHARED]?.runs;
-  if (!runs || !runId) return;
-  runs.delete(key);
-  runs.set(key, runId);
-  for (const oldest of runs.keys()) {
-    if (runs.size <= REMEMBERED_CALLS) return;
-    runs.delete(oldest);
+function registerAdvice(api) {
+  /**
+   * @param {any} event
+   * @param {any} ctx
+   */
+  const advise = ({ toolCallId, result }, { sessionKey }) => {
+    const key = callKey(sessionKey, toolCallId);
+    const advice = shelf[SHARED]?.advice.get(key);
+    if (!advice) return undefined;
+    shelf[SHARED]?.advice.delete(key);
+    const text = `[Mission Control] ${advice.join("\n[Mission Control] ")}`;
+    return { result: { ...result, content: [...(result?.content ?? []), { type: "text", text }] } };
+  };
+  // The manifest asks for this runtime; others show the advice in the next status text only.
+  api.registerAgentToolResultMiddleware?.(advise, { runtimes: ["openclaw"] });
+}
+
+/**
+ * Keeps the newest.
+ *
+ * @template T
+ * @param {Map<string, T> | undefined} kept
+ * @param {string} key
+ * @param {T | undefined} value
+ */
+function remember(kept, key, value) {
+  if (!kept || !value) return;
+  kept.delete(key);
+  kept.set(key, value);
+  for (const oldest of kept.keys()) {
+    if (kept.size <= REMEMBERED_CALLS) return;
+    kept.delete(oldest);
   }
+}
+
+/**
+ * `/mission` in a chat: people answer the questions of agents from where they were sent them.
+ *
+ * @param {any} api
+ */
+function registerCommand(api) {
+  /** @param {any} ctx */
+  const handler = async ({ args, channel, senderId, isAuthorizedSender, gatewayClientScopes }) => {
+    const caller = {
+      channel,
+      senderId,
+      authorized: isAuthorizedSender === true,
+      scopes: gatewayClientScopes,
+    };
+    try {
+      return { text: (await bridge().call("command.run", { text: args ?? "", caller })).text };
+    } catch (error) {
+      return { text: `Mission Control: ${/** @type {Error} */ (error).message}` };
+    }
+  };
+  const description = "Answer the questions of Mission Control's agents";
+  api.registerCommand({ name: "mission", description, acceptsArgs: true, handler });
 }
 
 /**
@@ -264,7 +320,7 @@ function registerService(api, limits) {
         limits: { ...limits, connectGraceMs: connectGraceMs ?? limits.connectGraceMs },
       });
       shelf[SHARED]?.bridge.stop();
-      shelf[SHARED] = { bridge: ours, runs: new Map() };
+      shelf[SHARED] = { bridge: ours, runs: new Map(), advice: new Map() };
       ours.start();
       if (spawn) {
         const kick = ours.kick.bind(ours);
@@ -291,10 +347,12 @@ export function createPlugin(limits = LIMITS) {
     register(api) {
       registerMethods(api);
       for (const tool of TOOLS) {
-        api.registerTool((/** @type {any} */ ctx) => agentTool(ctx, tool), { name: tool.name });
+        api.registerTool((/** @type {any} */ ctx) => agentTool(ctx, tool, limits), { name: tool.name });
       }
+      registerCommand(api);
       registerPulse(api, limits);
       registerScope(api, limits);
+      registerAdvice(api);
       registerService(api, limits);
     },
   };

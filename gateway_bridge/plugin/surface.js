@@ -50,6 +50,10 @@ export const METHODS = [
     "scope": "operator.write"
   },
   {
+    "name": "mission.agent.upgrade",
+    "scope": "operator.write"
+  },
+  {
     "name": "mission.control.block",
     "scope": "operator.write"
   },
@@ -82,6 +86,50 @@ export const METHODS = [
     "scope": "operator.read"
   },
   {
+    "name": "mission.file.append",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.file.delete",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.file.edit",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.file.exists",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.file.list",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.file.mkdir",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.file.move",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.file.read",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.file.search",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.file.stat",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.file.write",
+    "scope": "operator.write"
+  },
+  {
     "name": "mission.help.answer",
     "scope": "operator.write"
   },
@@ -90,8 +138,20 @@ export const METHODS = [
     "scope": "operator.read"
   },
   {
+    "name": "mission.lock.list",
+    "scope": "operator.read"
+  },
+  {
     "name": "mission.project.archive",
     "scope": "operator.write"
+  },
+  {
+    "name": "mission.project.budget",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.project.delete",
+    "scope": "operator.admin"
   },
   {
     "name": "mission.project.get",
@@ -111,6 +171,50 @@ export const METHODS = [
   },
   {
     "name": "mission.project.restore",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.project.why",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.pulse.get",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.pulse.kill",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.list",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.pulse.pause",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.restart",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.resume",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.schedule",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.set_template",
+    "scope": "operator.write"
+  },
+  {
+    "name": "mission.pulse.template",
+    "scope": "operator.read"
+  },
+  {
+    "name": "mission.pulse.trigger",
     "scope": "operator.write"
   },
   {
@@ -168,6 +272,10 @@ export const METHODS = [
   {
     "name": "mission.task.get",
     "scope": "operator.read"
+  },
+  {
+    "name": "mission.task.hand_off",
+    "scope": "operator.write"
   },
   {
     "name": "mission.task.list",
@@ -246,6 +354,103 @@ export const TOOLS = [
     "sideEffecting": true
   },
   {
+    "name": "mission_file",
+    "description": "Read and change files of your project: the only way that keeps two agents apart.",
+    "parameters": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "action": {
+          "type": "string",
+          "enum": [
+            "read",
+            "write",
+            "append",
+            "edit",
+            "list",
+            "stat",
+            "exists",
+            "mkdir",
+            "move",
+            "delete",
+            "search"
+          ],
+          "description": "What to do with path. You may write in src/ and in your own agents/<you>/working.md; a read gives at most 64 KiB, and next."
+        },
+        "path": {
+          "type": "string",
+          "description": "Relative to the project, such as src/main.py."
+        },
+        "offset": {
+          "type": "integer",
+          "description": "Where to begin, in bytes."
+        },
+        "length": {
+          "type": "integer",
+          "description": "How many bytes at most."
+        },
+        "encoding": {
+          "type": "string",
+          "enum": [
+            "text",
+            "base64"
+          ],
+          "description": "base64 for what is no text."
+        },
+        "content": {
+          "type": "string",
+          "description": "What the file is to hold, or what is added at its end."
+        },
+        "expected_sha256": {
+          "type": "string",
+          "description": "SHA-256 that the file must have, or 'absent'; otherwise nothing is changed."
+        },
+        "overwrite": {
+          "type": "boolean",
+          "description": "Whether a file that exists may be replaced."
+        },
+        "old": {
+          "type": "string",
+          "description": "The exact text to replace; it occurs once, unless everywhere is true."
+        },
+        "new": {
+          "type": "string",
+          "description": "What stands there instead."
+        },
+        "everywhere": {
+          "type": "boolean"
+        },
+        "parents": {
+          "type": "boolean",
+          "description": "Make the folders above it too."
+        },
+        "target": {
+          "type": "string",
+          "description": "Where to, with its new name."
+        },
+        "recursive": {
+          "type": "boolean",
+          "description": "Delete a folder with all that is in it."
+        },
+        "text": {
+          "type": "string",
+          "description": "What to look for: plain text, in one line."
+        },
+        "glob": {
+          "type": "string",
+          "description": "Names of the files to look into, such as *.py."
+        },
+        "ignore_case": {
+          "type": "boolean"
+        }
+      },
+      "required": [
+        "action"
+      ]
+    },
+    "sideEffecting": true
+  },
+  {
     "name": "mission_message",
     "description": "Send a message to another agent of your project, which is woken to read it.",
     "parameters": {
@@ -270,7 +475,7 @@ export const TOOLS = [
   },
   {
     "name": "mission_task",
-    "description": "List, read, create or move tasks of your project's board.",
+    "description": "List, read, create, move or hand off tasks of your project's board.",
     "parameters": {
       "type": "object",
       "additionalProperties": false,
@@ -282,6 +487,7 @@ export const TOOLS = [
             "get",
             "create",
             "move",
+            "hand_off",
             "why"
           ],
           "description": "What to do. Your own task and project are meant where you name none."
@@ -363,6 +569,14 @@ export const TOOLS = [
         },
         "expected_version": {
           "type": "integer"
+        },
+        "to": {
+          "type": "string",
+          "description": "The soul that gets the task, such as okoye."
+        },
+        "note": {
+          "type": "string",
+          "description": "What was done, what is left to do, and what to watch out for."
         }
       },
       "required": [

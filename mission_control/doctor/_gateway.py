@@ -13,8 +13,8 @@ import trio
 from ..gateway_bridge import (
     PLUGIN_ID,
     TOOLS,
+    Connection,
     GatewayAddress,
-    GatewayConnection,
     GatewayRefused,
     open_connection,
 )
@@ -39,7 +39,7 @@ async def examine_gateway(address: GatewayAddress, agent: str, home: Path) -> li
         return [fault("Gateway", away.message, "start it, or check gateway.url")]
 
 
-async def _ask(connection: GatewayConnection, agent: str, home: Path) -> list[Finding]:
+async def _ask(connection: Connection, agent: str, home: Path) -> list[Finding]:
     clock = facts.clock(connection.hello.clock_ms, round(time.time() * 1000))
     health = await _call(connection, "health", {})
     system = await _call(connection, "system.info", {})
@@ -59,14 +59,14 @@ async def _ask(connection: GatewayConnection, agent: str, home: Path) -> list[Fi
     return found
 
 
-async def _plugin(connection: GatewayConnection) -> Mapping[str, Any] | None:
+async def _plugin(connection: Connection) -> Mapping[str, Any] | None:
     try:
         return await _call(connection, "plugins.inspect", {"pluginId": PLUGIN_ID})
     except MissionError:
         return None  # it says so of a plugin that it does not have
 
 
-async def _tools(connection: GatewayConnection, agent: str) -> Finding:
+async def _tools(connection: Connection, agent: str) -> Finding:
     try:
         catalog = await _call(connection, "tools.catalog", {"agentId": agent})
     except Invalid as unknown:
@@ -75,7 +75,7 @@ async def _tools(connection: GatewayConnection, agent: str) -> Finding:
 
 
 async def _call(
-    connection: GatewayConnection, method: str, params: Mapping[str, Any]
+    connection: Connection, method: str, params: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     try:
         with trio.fail_after(TIMEOUT_S):

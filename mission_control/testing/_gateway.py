@@ -45,6 +45,7 @@ class FakeGateway:
         script: what the model does, by turn.
         agents: with which it is configured; the first is the default.
         souls: the SOUL.md of those that have one.
+        channels: through which people can be reached.
         handle: takes all requests instead, for a test that wants to say each answer itself; then
             it sends nothing of itself, not even ticks.
         token: whom it lets in.
@@ -65,6 +66,7 @@ class FakeGateway:
     script: Script = say_done
     agents: tuple[str, ...] = ("main",)
     souls: Mapping[str, str] = attrs.field(factory=dict)
+    channels: frozenset[str] = frozenset()
     handle: Handler | None = None
     token: str = TOKEN
     protocol: int = 4
@@ -89,12 +91,17 @@ class FakeGateway:
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._disk = Disk(self.agents, self.souls)
+        self._disk = Disk(self.agents, self.souls, self.channels)
 
     @property
     def url(self) -> str:
         """Where it serves, while it does."""
         return f"{'wss' if self.tls else 'ws'}://{HOST}:{self.port}/"
+
+    @property
+    def letters(self) -> list[Frame]:
+        """What people were sent, oldest first, as it was asked for."""
+        return self._disk.letters
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[FakeGateway]:

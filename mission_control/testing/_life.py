@@ -34,6 +34,8 @@ class Life:
     """By idempotency key."""
     commands: dict[str, Frame] = attrs.field(factory=dict)
     """Tasks of commands that turns left behind, by task id."""
+    sent: dict[str, Frame] = attrs.field(factory=dict)
+    """Answers to `send`, by idempotency key."""
     draining: str | None = None
     """Why it takes no turns any more: it is `restarting`, or `stopping`."""
     door: trio.CancelScope = attrs.field(factory=trio.CancelScope)

@@ -11,7 +11,7 @@ import trio
 from ._life import Life, restarting
 from ._peer import Frame, Peer, Refusal
 from ._run import Run
-from ._sessions import Session
+from ._sessions import Session, new_id
 
 DEFAULT_WAIT_MS = 30_000
 HISTORY_LIMIT = 200
@@ -184,6 +184,17 @@ async def _file(life: Life, params: Frame) -> Frame:
     return {"agentId": agent_id, "file": file if soul is None else {**file, "content": soul}}
 
 
+async def _send(life: Life, params: Frame) -> Frame:
+    names = ("channel", "to", "message", "idempotencyKey")
+    channel, _, _, key = (_required("send", params, name) for name in names)
+    if channel not in life.disk.channels:
+        raise _invalid(f"Unsupported channel: {channel}")
+    if key not in life.sent:
+        life.disk.letters.append(params)
+        life.sent[key] = {"runId": key, "messageId": new_id(), "channel": channel}
+    return life.sent[key]
+
+
 async def _health(life: Life, _: Frame) -> Frame:
     return {"ok": True, "ts": life.now_ms()}
 
@@ -196,6 +207,7 @@ METHODS: dict[str, Method] = {
     "agents.list": _agents,
     "chat.history": _history,
     "health": _health,
+    "send": _send,
     "sessions.abort": _abort,
     "sessions.create": _create,
     "sessions.delete": _delete,

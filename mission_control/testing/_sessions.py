@@ -111,6 +111,9 @@ class Disk:
 
     agents: tuple[str, ...]
     souls: Mapping[str, str]
+    channels: frozenset[str] = frozenset()
+    letters: list[Frame] = attrs.field(factory=list)
+    """What `send` was asked to bring to people: that has left the process."""
     sessions: dict[str, Session] = attrs.field(factory=dict)
 
     def key_of(self, key: str, agent_id: str | None = None) -> str:

@@ -15,7 +15,6 @@ from .budgets import (
     WARN_AT,
     SetBudget,
     level_on,
-    next_day,
 )
 from .erasure import EraseProject
 from .files import FILE_EVENT, NoteFileChange
@@ -78,5 +77,4 @@ __all__ = [
     "check_soul_name",
     "level_on",
     "longest_wait",
-    "next_day",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import attrs
 
 from .._clock import US
+from .._days import day_of, midnight
 from .._errors import Invalid
 from .._records import Budget, BudgetLevel
 from .._registry import register
@@ -36,22 +36,6 @@ _SPENT = """
 SELECT coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0.0) FROM pulses
  WHERE project_id = ? AND started_at >= ? AND ended_at >= ?
 """
-
-
-def day_of(at_us: int) -> str:
-    """Return the day (UTC) of a stored time, as `2026-11-22`."""
-    return str(datetime.fromtimestamp(at_us / US, UTC).date())
-
-
-def next_day(at_us: int) -> int:
-    """Return the stored time at which the day (UTC) after that of *at_us* begins."""
-    return _midnight(at_us + 86_400 * US)
-
-
-def _midnight(at_us: int) -> int:
-    moment = datetime.fromtimestamp(at_us / US, UTC)
-    begin = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return (begin - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def spent_budget(budgets: Iterable[Budget], at_us: int) -> Budget | None:
@@ -174,7 +158,7 @@ def _level(budget: Budget) -> BudgetLevel:
 
 def _spent_today(tx: Transaction, project_id: str | None) -> tuple[int, float]:
     """Sum up what ended today, of pulses that were begun yesterday at the earliest."""
-    begin = _midnight(tx.at)
+    begin = midnight(tx.at)
     mine = [project_id] if project_id is not None else _projects(tx)
     tokens, cost_usd = 0, 0.0
     for each in mine:

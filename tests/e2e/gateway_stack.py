@@ -108,14 +108,34 @@ class GatewayStack:
                 self._process.wait(STOP_TIMEOUT_S)
         self.kill()
 
+    def crash(self) -> None:
+        """Kill the Gateway alone, as `kill -9` does: its helpers, and what its tools run, follow.
+
+        They follow because the helpers notice; killed with it, they would leave commands behind.
+        """
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
     def kill(self) -> None:
-        """Kill the Gateway and its helpers, as a crash would."""
+        """Kill the Gateway and its helpers."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):  # all of the group has gone
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send *number* to the Gateway."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def prepare(self) -> None:
         """Make its folders and settings, where they are not there."""
@@ -140,7 +160,14 @@ class GatewayStack:
 
     def log(self) -> str:
         """The last of what the Gateway printed."""
-        return (self.root / "gateway.out").read_text(encoding="utf-8", errors="replace")[-4000:]
+        return self._printed()[-4000:]
+
+    def said(self, words: str) -> int:
+        """How often *words* are in what it printed, in all its lives."""
+        return self._printed().count(words)
+
+    def _printed(self) -> str:
+        return (self.root / "gateway.out").read_text(encoding="utf-8", errors="replace")
 
     def environment(self) -> dict[str, str]:
         """What the Gateway, and OpenClaw's command about it, run in."""

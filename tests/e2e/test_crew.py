@@ -6,33 +6,26 @@ Sidecar and plugin are installed and started as a user would; only the model is 
 from __future__ import annotations
 
 import re
-import shlex
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
 import pytest
 import trio
 
 from mission_control.doctor import Level, examine_gateway
-from mission_control.gateway_bridge import Client, connect
+from mission_control.gateway_bridge import Client
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import Connection, open_connection
 from mission_control.gateway_bridge._frames import Event, Settled
 from openclaw_paths import OpenClaw
 
+from .factory import Factory, install
 from .gateway_stack import TOKEN, GatewayStack, free_port
 from .scripted_model import CallTool, ModelRequest, Say, ScriptedModel, Step
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.slow, pytest.mark.timeout(300)]
-
-COMMAND = (sys.executable, "-m", "mission_control", "--home")
 
 PROMPT = re.compile(
     r"Work on your task '(?P<title>[^']*)' \(ID: (?P<id>[0-9a-f-]+)\)|distill_memory"
@@ -74,10 +67,11 @@ def work(request: ModelRequest, title: str, step: int) -> Step:
             CallTool("write", {"path": "../KANBAN.md", "content": "mine"}),
             CallTool("read", {"path": "/etc/passwd"}),
             CallTool("read", {"path": "../KANBAN.md"}),
+            CallTool("exec", {"command": "ln -s nothing link; echo ran"}),
             CallTool("mission_task", {"action": "move", "new_status": "done"}),
             Say("I tried."),
         )
-        return leaving[min(step, 6)]
+        return leaving[min(step, 7)]
     file = title.lower().replace(" ", "-") + ".txt"
     steps: tuple[Step, ...] = (
         thought,
@@ -86,50 +80,6 @@ def work(request: ModelRequest, title: str, step: int) -> Step:
         Say(f"Done with {title}."),
     )
     return steps[min(step, 3)]
-
-
-@attrs.frozen
-class Factory:
-    """A Gateway with the plugin, and the home of the sidecar that it belongs to."""
-
-    stack: GatewayStack
-    model: ScriptedModel
-    home: Path
-    port: int
-
-    @contextmanager
-    def sidecar(self) -> Iterator[subprocess.Popen[str]]:
-        """Run the sidecar as a user does."""
-        token_file = self.home / "gateway.token"
-        token_file.write_text(TOKEN)
-        arguments = ["--gateway", self.stack.url, "--token-file", str(token_file)]
-        with (
-            (self.home / "sidecar.out").open("a") as out,
-            subprocess.Popen(
-                [*COMMAND, str(self.home), "run", *arguments, "--port", str(self.port)],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process,
-        ):
-            try:
-                yield process
-            finally:
-                process.terminate()
-                try:
-                    process.wait(30)
-                finally:
-                    process.kill()
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        """Talk to the sidecar, as soon as it is there."""
-        with trio.fail_after(60):
-            while not (self.home / "mission-control.endpoint").exists():  # noqa: ASYNC110
-                await trio.sleep(0.1)  # another process writes it
-        token = (self.home / "mission-control.token").read_text().strip()
-        async with connect(f"ws://127.0.0.1:{self.port}/rpc", token) as client:
-            yield client
 
 
 @pytest.fixture(scope="module")
@@ -144,30 +94,12 @@ def factory(openclaw: OpenClaw, tmp_path_factory: pytest.TempPathFactory) -> Ite
             root / "gateway",
             model.url,
             plugins={"enabled": True, "slots": {"memory": "none"}},
-            tools=("read", "write", "mission-control"),
+            tools=("read", "write", "exec", "mission-control"),
         )
         stack.prepare()
         install(stack, home, port)
         with stack:
             yield Factory(stack, model, home, port)
-
-
-def install(stack: GatewayStack, home: Path, port: int) -> None:
-    """Install the plugin with our own command, into the Gateway that does not run yet."""
-    command = shlex.join(stack.openclaw.argv)
-    done = subprocess.run(
-        [
-            *(*COMMAND, str(home), "install-plugin", "--openclaw", command),
-            *("--sidecar", f"ws://127.0.0.1:{port}/bridge"),
-        ],
-        env=stack.environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "plugin 0.1.0 installed" in done.stdout
 
 
 async def until(client: Client, condition: Callable[[], Any]) -> None:
@@ -273,7 +205,6 @@ async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_ne
         await trio.to_thread.run_sync(factory.model.wait_for, task_id)
         first.send_signal(signal.SIGKILL)
         first.wait()
-    (factory.home / "mission-control.endpoint").unlink()
 
     with factory.sidecar():
         async with factory.client() as client:
@@ -294,10 +225,9 @@ async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_ne
 async def test_the_doctor_finds_the_plugin_and_its_tools_and_warns_of_the_open_sandbox(
     factory: Factory,
 ) -> None:
-    found = {
-        finding.topic: finding
-        for finding in await examine_gateway(GatewayAddress(factory.stack.url, TOKEN), "main")
-    }
+    address = GatewayAddress(factory.stack.url, TOKEN)
+    findings = await examine_gateway(address, "main", factory.stack.root)
+    found = {finding.topic: finding for finding in findings}
     well = ("Gateway", "clocks", "plugin", "prompt hook", "agent tools")
     assert {topic: found[topic].text for topic in well if found[topic].level is not Level.OK} == {}
     assert found["sandbox"].level is Level.WARNING
@@ -307,7 +237,8 @@ async def test_the_doctor_tells_of_an_agent_that_the_gateway_does_not_have(
     factory: Factory,
 ) -> None:
     address = GatewayAddress(factory.stack.url, TOKEN)
-    faults = [f for f in await examine_gateway(address, "nobody") if f.level is Level.FAULT]
+    findings = await examine_gateway(address, "nobody", factory.stack.root)
+    faults = [finding for finding in findings if finding.level is Level.FAULT]
     assert [finding.topic for finding in faults] == ["agent tools"]
 
 
@@ -334,6 +265,7 @@ async def test_the_gateways_own_tools_are_held_inside_the_project(factory: Facto
     assert "write refused: '../../../escaped.txt' is outside your project" in told
     assert "write refused: '../KANBAN.md' is kept by Mission Control" in told
     assert "read refused: '/etc/passwd' is outside your project" in told
+    assert "[Mission Control] `ln -s nothing link` makes a link." in told
     assert "root:" not in told
     assert "# Held" in told, "the board may be read"
     assert not (factory.home / "escaped.txt").exists()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from tenacity import wait_fixed
 
 from mission_control.gateway_bridge import _connection, _link
 from mission_control.gateway_bridge._address import GatewayAddress
@@ -26,9 +28,11 @@ RUN, SESSION = "run-1", "agent:main:mc:p:a"
 
 
 @asynccontextmanager
-async def linked(fake: FakeGateway, token: str = TOKEN) -> AsyncIterator[Gateway]:
+async def linked(
+    fake: FakeGateway, token: str = TOKEN, read_token: Callable[[], str] | None = None
+) -> AsyncIterator[Gateway]:
     """A Gateway handle that stays connected while the block runs."""
-    gateway = Gateway(GatewayAddress(fake.url, token))
+    gateway = Gateway(GatewayAddress(fake.url, token), read_token)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.stay_connected)
         yield gateway
@@ -121,6 +125,25 @@ async def test_the_wrong_token_is_reported_once_with_what_to_do(
     assert TOKEN not in caplog.text
 
 
+async def test_a_token_that_is_mended_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_link, "REFUSED_WAIT_S", 0.001)
+    file: dict[str, str] = {}
+
+    def read() -> str:
+        try:
+            return file["token"]
+        except KeyError:
+            raise Invalid("cannot read the Gateway's token") from None
+
+    fake = FakeGateway()
+    async with fake.serving(), linked(fake, "of old", read) as gateway:
+        await until_down(gateway, "cannot read the Gateway's token")
+        file["token"] = "wrong"
+        await until_down(gateway, "refused the token")
+        file["token"] = TOKEN
+        await gateway.wait_connected()
+
+
 async def test_a_refusal_reaches_who_opened_the_connection() -> None:
     fake = FakeGateway(protocol=5)
     async with fake.serving():
@@ -156,22 +179,58 @@ async def test_a_gateway_that_comes_later_is_found() -> None:
             assert await gateway.call("any", {}) == {"echo": {}}
 
 
+@asynccontextmanager
+async def served_by(handler: Callable[[trio.SocketStream], Awaitable[None]]) -> AsyncIterator[str]:
+    """Serve as *handler* says, which need not be as a Gateway does."""
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))
+        yield f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_gateway_that_is_heard_of_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_link, "_backoff", wait_fixed(3600))
+    monkeypatch.setattr(_link, "LONGEST_WAIT_S", 3600)
+    fake = FakeGateway(handle=echo)
+    async with fake.serving():
+        pass  # now its port is known, and nobody is there
+    async with linked(fake) as gateway:
+        await until_down(gateway, "is it running?")
+        async with fake.serving():
+            gateway.expect()
+            assert await gateway.wait_connected()
+
+
 async def test_a_server_that_is_no_gateway_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_connection, "GREETING_TIMEOUT_S", 0.1)
 
-    async def close(stream: trio.SocketStream) -> None:
+    async def keep_silent(_: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    async with served_by(keep_silent) as url:
+        with pytest.raises(Unavailable, match="does not greet"):
+            async with open_connection(GatewayAddress(url, TOKEN), lambda _: None):
+                pass
+
+
+@pytest.mark.parametrize("heard", [0, 1])
+async def test_who_hangs_up_before_the_greeting_is_not_waited_for(
+    heard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "GREETING_TIMEOUT_S", math.inf)
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        if heard:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 101 Swi")
         await stream.aclose()
 
-    async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_tcp, close, 0, host="127.0.0.1")
-        listeners = await nursery.start(serve)
-        port = listeners[0].socket.getsockname()[1]
-        with pytest.raises(Unavailable, match="does not greet"):
-            async with open_connection(
-                GatewayAddress(f"ws://127.0.0.1:{port}/", TOKEN), lambda _: None
-            ):
+    async with served_by(hang_up) as url:
+        with pytest.raises(Unavailable, match="hung up before"):
+            async with open_connection(GatewayAddress(url, TOKEN), lambda _: None):
                 pass
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_call_whose_connection_is_cut_says_that_it_may_have_been_done() -> None:

@@ -258,6 +258,33 @@ async def test_a_run_that_its_gateway_forgot_is_aborted_and_lost() -> None:
     assert "sessions.abort" in host.seen
 
 
+async def test_a_turn_that_seems_never_to_have_begun_is_asked_for_again_under_its_key() -> None:
+    begun = False
+
+    async def begin(peer: Peer, request: Frame) -> None:
+        nonlocal begun
+        begun = True
+        await peer.answer(request, status="in_flight", runId="run-1")
+
+    async def wait(peer: Peer, request: Frame) -> None:
+        await peer.answer(request, **(OK if begun else {"status": "timeout"}))
+
+    host = Host({"agent": begin, "agent.wait": wait, "chat.history": history()})
+    async with hosted(host) as runner:
+        outcome = await runner.recover(ORDER, HANDLE, Witness())
+    assert outcome.kind is OutcomeKind.SUCCEEDED
+    assert host.params["agent"]["idempotencyKey"] == "run-1"
+    assert host.seen.count("agent") == 1
+
+
+async def test_a_turn_that_had_not_begun_when_the_gateway_crashed_is_not_asked_for_again() -> None:
+    host = Host({"chat.history": history()})
+    async with hosted(host, FakeGateway(boot_id="boot-2")) as runner:
+        outcome = await runner.recover(ORDER, HANDLE, Witness())
+    assert outcome.kind is OutcomeKind.NOT_STARTED
+    assert "agent" not in host.seen
+
+
 async def test_a_queued_run_is_followed_though_waiting_tells_nothing_of_it() -> None:
     waits = 0
 

@@ -183,6 +183,15 @@ test("a call that finds no link in time was not executed", async (t) => {
   assert.equal(data.retryable, true);
 });
 
+test("a call may be given longer to find a link", async (t) => {
+  const { sidecar, bridge } = await started(t, { limits: { connectGraceMs: 20 } });
+  const patient = bridge.call("a", {}, { graceMs: 60_000 });
+  await assertRefused(bridge.call("b", {}), "bridge-down", false);
+  const link = await sidecar.accept();
+  await link.answerNext("worth the wait");
+  assert.equal(await patient, "worth the wait");
+});
+
 test("a call whose link is lost may have been executed; the next link takes calls", async (t) => {
   const { sidecar, bridge, log } = await started(t);
   const first = await sidecar.accept();

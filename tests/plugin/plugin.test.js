@@ -59,6 +59,29 @@ test("an operator's request reaches the sidecar with who asked, and with no secr
   assert.deepEqual(await response, { ok: true, payload: { tasks: [] }, error: undefined });
 });
 
+test("a person's command reaches the sidecar with who speaks, and its answer them", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const { handler, acceptsArgs } = gateway.commands.get("mission");
+  assert.equal(acceptsArgs, true);
+  const ctx = { channel: "telegram", senderId: "4242", isAuthorizedSender: true, config: {} };
+  const reply = handler({ ...ctx, args: "answer 1234abcd blue", commandBody: "/mission" });
+  const request = await link.answerNext({ text: "Thank you" });
+  assert.equal(request.method, "command.run");
+  assert.deepEqual(request.params, {
+    text: "answer 1234abcd blue",
+    caller: { channel: "telegram", senderId: "4242", authorized: true },
+  });
+  assert.deepEqual(await reply, { text: "Thank you" });
+});
+
+test("a person is told why a command came to nothing", async (t) => {
+  const { gateway } = await started(t);
+  gateway.stop();
+  const { text } = await gateway.commands.get("mission").handler({ args: "questions" });
+  assert.match(text, /^Mission Control: /);
+});
+
 const MAPPED = [
   ["invalid", "INVALID_REQUEST"],
   ["not_found", "NOT_FOUND"],
@@ -336,6 +359,24 @@ test("what the sidecar does not refuse goes on, and other sessions are none of i
   assert.equal(await verdict, undefined);
   assert.equal(await gateway.beforeTool(event, { sessionKey: "agent:main:main" }), undefined);
   assert.equal(await gateway.beforeTool(event, {}), undefined);
+});
+
+test("advice on a command is put beside what the command said, once", async (t) => {
+  const { sidecar, gateway } = await started(t);
+  const link = await sidecar.accept();
+  const event = { toolName: "exec", params: { command: "ln -s a b" }, toolCallId: "c7" };
+  const verdict = gateway.beforeTool(event, OURS);
+  await link.answerNext({ block: null, warn: ["makes a link", "leaves"] });
+  assert.equal(await verdict, undefined);
+  const said = { content: [{ type: "text", text: "done" }], details: { exitCode: 0 } };
+  const advise = /** @type {Function} */ (gateway.middleware);
+  assert.equal(advise({ toolCallId: "c8", result: said }, OURS), undefined);
+  assert.equal(advise({ toolCallId: "c7", result: said }, { sessionKey: "other" }), undefined);
+  const text = "[Mission Control] makes a link\n[Mission Control] leaves";
+  assert.deepEqual(advise({ toolCallId: "c7", result: said }, OURS), {
+    result: { content: [{ type: "text", text: "done" }, { type: "text", text }], details: { exitCode: 0 } },
+  });
+  assert.equal(advise({ toolCallId: "c7", result: said }, OURS), undefined);
 });
 
 test("a call that cannot be judged is blocked", async (t) => {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mission_control.gateway_bridge import _surface
+from mission_control.gateway_bridge import Access, _surface
 from mission_control.gateway_bridge._table import METHODS
 from mission_control.gateway_bridge._tools import IMPLIED, TOOLS
 from mission_control.storage import Invalid
@@ -31,8 +31,18 @@ def test_the_manifest_names_every_tool() -> None:
 def test_every_method_is_registered_with_the_scope_that_it_needs() -> None:
     text = _surface.surface_js().partition("METHODS = ")[2].partition(";\n")[0]
     assert json.loads(text) == [
-        {"name": name, "scope": METHODS[name].access.gateway_scope} for name in sorted(METHODS)
+        {"name": name, "scope": row.access.gateway_scope}
+        for name, row in sorted(METHODS.items())
+        if not row.secret
     ]
+
+
+def test_what_answers_with_a_secret_is_not_offered_through_the_gateway() -> None:
+    secret = {name for name, row in METHODS.items() if row.secret}
+    assert secret >= {"mission.token.create", "mission.token.rotate"}
+    assert not any(name in _surface.surface_js() for name in secret)
+    assert all(METHODS[name].access is Access.ADMIN for name in secret)
+    assert not any(METHODS[name].agents for name in secret)
 
 
 def _check(schema: dict[str, Any]) -> None:
@@ -61,7 +71,9 @@ def test_a_model_need_not_say_who_it_is(name: str) -> None:
     assert not set(TOOLS[name].parameters["required"]) & set(IMPLIED)
 
 
-@pytest.mark.parametrize("name", [name for name in TOOLS if name != "mission_task"])
+@pytest.mark.parametrize(
+    "name", [name for name in TOOLS if name not in ("mission_task", "mission_file")]
+)
 def test_a_tool_means_a_method_that_agents_may_call(name: str) -> None:
     given = {"summary": "x"}
     method, params = TOOLS[name].translate(given)

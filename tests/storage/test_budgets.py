@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from mission_control.storage import US, Budget, BudgetLevel, Invalid, NotFound
+from mission_control.storage import US, Budget, BudgetLevel, Invalid, NotFound, day_of, next_day
 from mission_control.storage import commands as c
-from mission_control.storage.commands.budgets import day_of
 from storage_bench import Bench
 
 AGENT = "shuri:p"
@@ -69,7 +68,7 @@ def test_where_a_limit_is_reached_no_pulse_is_begun_until_the_next_day(
     spend(bench, *taken)
     assert not may_begin(bench)
     assert bench.reads.spent_budget(project, bench.clock.now_us()) == budget(bench, of)
-    bench.clock.at_us = c.next_day(bench.clock.now_us()) - 2 * US
+    bench.clock.at_us = next_day(bench.clock.now_us()) - 2 * US
     assert not may_begin(bench), "a second before midnight"
     assert may_begin(bench), "at midnight"
     spend(bench, *taken)
@@ -196,7 +195,7 @@ def test_there_is_no_budget_for_a_project_that_is_not_there(bench: Bench) -> Non
 def test_days_begin_at_midnight_utc() -> None:
     noon = 1_767_268_800 * US  # 2026-01-01T12:00:00Z
     assert day_of(noon) == "2026-01-01"
-    midnight = c.next_day(noon)
+    midnight = next_day(noon)
     assert day_of(midnight - 1) == "2026-01-01"
     assert day_of(midnight) == "2026-01-02"
-    assert c.next_day(midnight) == midnight + DAY_S * US
+    assert next_day(midnight) == midnight + DAY_S * US

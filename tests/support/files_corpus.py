@@ -22,14 +22,21 @@ from mission_control.storage import MissionError
 from mission_control.storage.files import (
     Access,
     AgentAccess,
+    AppendToFile,
+    Delete,
+    EditFile,
     Files,
     Limits,
+    MakeFolder,
+    Move,
     OperatorAccess,
     Projects,
     Quota,
     Right,
     ScopedFiles,
+    Wanted,
     Workspace,
+    WriteFile,
     _openat2,
 )
 from mission_control.storage.files._kernel import MakeOpener
@@ -46,6 +53,14 @@ PERSON: Final = OperatorAccess("alpha", "tester", Right.WRITE)
 AGENT: Final = AgentAccess("alpha", "coder")
 ANSWER_S: Final = 30
 """How long an operation may take before it counts as hanging."""
+CHANGES: Final[dict[str, Callable[..., Wanted]]] = {
+    "write": WriteFile,
+    "append": AppendToFile,
+    "edit": EditFile,
+    "mkdir": MakeFolder,
+    "move": Move,
+    "delete": Delete,
+}
 IN_SRC: Final = frozenset(
     {"symlink", "hardlink", "special", "case", "limits", "state", "control", "mount"}
 )
@@ -60,6 +75,11 @@ def prepare() -> None:
         _cases.extend(json.loads((FOLDER / name).read_text())["cases"])
 
 
+def cases() -> list[dict[str, Any]]:
+    """Return all cases, once they are read."""
+    return _cases
+
+
 def run_cases(
     base: Path, sandbox: str, *, opener: str, rebased: bool = False, facade: bool = False
 ) -> list[dict[str, str]]:
@@ -70,7 +90,7 @@ def run_cases(
     """
     results = []
     for case in _cases:
-        if rebased and not _makes_sense_in_src(case):
+        if rebased and not makes_sense_in_src(case):
             continue
         if "CAP_SYS_ADMIN" in case.get("needs", ()) and sandbox != NAMESPACES:
             continue  # test_corpus.py has mounts that are there already
@@ -83,27 +103,52 @@ def run_cases(
     return results
 
 
-def _makes_sense_in_src(case: dict[str, Any]) -> bool:
+def makes_sense_in_src(case: dict[str, Any]) -> bool:
+    """Whether an agent can be asked to do it in its `src/`."""
     return case["category"] in IN_SRC and not str(case["op"].get("path")).startswith("/")
 
 
 def _verdict(
     case: dict[str, Any], stage: Stage, opener: str, *, rebased: bool, facade: bool
 ) -> str:
-    stage.build()
-    home = stage.jail / "src" if rebased else stage.jail
-    set_up = SetUp(stage, home)
-    for step in case.get("setup", []):
-        set_up(step)
-    outside, kanban = stage.snapshot(), _service_files(stage)
-    do = _Doing(stage, OPENERS[opener], AGENT if rebased else PERSON, "src/" if rebased else "")
+    scene = Scene.build(case, stage, rebased=rebased)
+    do = _Doing(stage, OPENERS[opener], AGENT if rebased else PERSON, scene.prefix)
     with Projects(stage.jail.parent, do.make_opener) as projects:
         outcome = _outcome(lambda: do(projects, case["op"], facade=facade))
-    if stage.snapshot() != outside:
-        return "ESCAPE: something outside has changed"
-    if case["category"] != "hardlink" and _service_files(stage) != kanban:
-        return "TAMPER: a file of the service's has changed"
-    return _judge(case, stage, home, outcome)
+    return scene.verdict(outcome)
+
+
+@attrs.frozen
+class Scene:
+    """What a case finds, built, and as it was before anything was tried."""
+
+    case: dict[str, Any]
+    stage: Stage
+    home: Path
+    outside: object
+    kanban: object
+
+    @classmethod
+    def build(cls, case: dict[str, Any], stage: Stage, *, rebased: bool) -> Scene:
+        stage.build()
+        home = stage.jail / "src" if rebased else stage.jail
+        set_up = SetUp(stage, home)
+        for step in case.get("setup", []):
+            set_up(step)
+        return cls(case, stage, home, stage.snapshot(), _service_files(stage))
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the case's paths."""
+        return "" if self.home == self.stage.jail else "src/"
+
+    def verdict(self, outcome: object) -> str:
+        """Return what is to be said of *outcome*; "ok" where that is as it should be."""
+        if self.stage.snapshot() != self.outside:
+            return "ESCAPE: something outside has changed"
+        if self.case["category"] != "hardlink" and _service_files(self.stage) != self.kanban:
+            return "TAMPER: a file of the service's has changed"
+        return _judge(self.case, self.stage, self.home, outcome)
 
 
 def _service_files(stage: Stage) -> list[tuple[str, int] | None]:
@@ -192,14 +237,18 @@ class _Doing:
 
 
 class _Bound:
-    """The methods of :class:`Files` for one access."""
+    """The methods of :class:`ScopedFiles`, done by :class:`Files` for one access."""
 
     def __init__(self, files: Files, access: Access) -> None:
         self._files = files
         self._access = access
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: getattr(self._files, name)(self._access, *args, **kwargs)
+        if name in CHANGES:
+            return lambda *args, **options: self._files.change(
+                self._access, CHANGES[name](*args, **options)
+            )
+        return lambda *args, **options: getattr(self._files, name)(self._access, *args, **options)
 
 
 def _call(op: dict[str, Any], path: Callable[[Any], Any], files: Any) -> Any:  # noqa: PLR0911
@@ -208,7 +257,7 @@ def _call(op: dict[str, Any], path: Callable[[Any], Any], files: Any) -> Any:  #
             data = b"x" * op["size"] if "size" in op else op["text"].encode()
             options = {key: op[key] for key in ("expected", "overwrite") if key in op}
             if "expected" in options:
-                options["expected"] = _hash(options["expected"])
+                options["expected"] = digest(options["expected"])
             return files.write(path(op["path"]), data, **options)
         case "append":
             return files.append(path(op["path"]), op["text"].encode())
@@ -233,7 +282,8 @@ def _plain(answer: Any) -> object:
     return answer.data.decode() if hasattr(answer, "data") else answer
 
 
-def _hash(text: str) -> str:
+def digest(text: str) -> str:
+    """Return what stands for `{SHA256:...}` in the corpus."""
     if not text.startswith("{SHA256:"):
         return text
     return hashlib.sha256(text[len("{SHA256:") : -1].encode()).hexdigest()

@@ -21,6 +21,7 @@ LOGGED = (
     "messages",
     "chronicle",
     "memories",
+    "budgets",
 )
 
 Images: TypeAlias = dict[str, dict[str, str]]

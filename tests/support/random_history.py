@@ -51,6 +51,7 @@ ALL_STEPS = st.one_of(
     st.tuples(st.just("label"), pick, st.lists(texts, max_size=3)),
     st.tuples(st.just("soul"), st.sampled_from(SOULS), pick),
     st.tuples(st.just("dismiss"), agents),
+    st.tuples(st.just("budget"), st.none() | st.sampled_from(PROJECTS), pick),
     st.tuples(st.just("hire"), agents, st.sampled_from([60, 0.1, 1e-7])),
 )
 """With what touches every table and stores any text."""
@@ -84,7 +85,8 @@ def command_of(  # noqa: C901, PLR0911, PLR0912 - one case for each command
             return c.BeginPulse(agent, "process", triggered)
         case ("end", _, failed, to_backlog, never_ran):
             never_ran = never_ran and not failed
-            return c.EndPulse(pulse_id, "any", failed, to_backlog=to_backlog, never_ran=never_ran)
+            ways = {"to_backlog": to_backlog, "never_ran": never_ran}
+            return c.EndPulse(pulse_id, "any", failed, tokens=3, cost_usd=0.1, **ways)
         case ("mark", _):
             return c.MarkRunning(pulse_id, 1, "2")
         case ("ask", _):
@@ -115,6 +117,8 @@ def command_of(  # noqa: C901, PLR0911, PLR0912 - one case for each command
             return c.UpdateTask(task, labels=tuple(labels))
         case ("soul", soul, number):
             return c.InstallSoul(soul, f"{number}" * 64)
+        case ("budget", project_id, number):
+            return c.SetBudget(project_id, 10 * number, None if number % 2 else number / 3)
         case ("dismiss", agent):
             return c.DestroyAgent(agent)
         case ("hire", agent, interval_s):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from enum import Enum
+from typing import Any, get_args, get_type_hints
 
+import attrs
 import pytest
 
 from mission_control import MissionControl
-from mission_control.gateway_bridge import METHODS
+from mission_control.gateway_bridge import METHODS, Method
 from mission_control.storage import PulseState
 from rig import Open, ScriptedRunner, crew, until
 from system_doors import UPGRADE, busy, call, http, idle, post, tcp, websocket
@@ -198,6 +200,55 @@ async def test_an_agent_reaches_nothing_of_another_project(open_home: Open) -> N
             answer = await shift.as_("shuri:p", method, **params)
             assert (method, refusal(answer)) == (method, "forbidden")
         assert shift.mc.mission.reads.last_seq() == before
+
+
+def plausible(kind: object) -> object:
+    """Return something that a parameter of this type may be."""
+    kinds = [option for option in get_args(kind) if option is not type(None)] or [kind]
+    match kinds[0]:
+        case type() as cls if issubclass(cls, Enum):
+            return next(iter(cls)).value
+        case type() as cls if issubclass(cls, int | float):
+            return 1
+        case _:
+            return "x"
+
+
+def naming(row: Method, theirs: dict[str, object]) -> Iterator[dict[str, object]]:
+    """Yield parameters of a method that name what belongs to others, one name at a time."""
+    hints = get_type_hints(row.params)
+    needed = {
+        field.name: plausible(hints[field.name])
+        for field in attrs.fields(row.params)
+        if field.default is attrs.NOTHING and field.name not in theirs
+    }
+    for name in theirs.keys() & hints.keys():
+        yield needed | {name: theirs[name]}
+
+
+async def test_no_method_at_all_lets_an_agent_into_another_project(open_home: Open) -> None:
+    async with at_work(open_home) as shift:
+        task_id = shift.task["shuri:q"]
+        theirs: dict[str, object] = {
+            "project_id": "q",
+            "task_id": task_id,
+            "agent_id": "shuri:q",
+            "instance_id": "shuri:q",
+            "depends_on": [task_id],
+        }
+        before, tried = shift.mc.mission.reads.last_seq(), set()
+        for name, row in METHODS.items():
+            for params in naming(row, theirs) if row.agents else ():
+                answer = await shift.as_("shuri:p", name, **params)
+                # A task of another project is none that one could wait for, whoever asks.
+                kind = "invalid" if "depends_on" in params else "forbidden"
+                assert (name, params, refusal(answer)) == (name, params, kind)
+                tried.add(name)
+        assert shift.mc.mission.reads.last_seq() == before
+        assert {name for name, row in METHODS.items() if row.agents} - tried == NAMES_NOTHING
+
+
+NAMES_NOTHING = {"mission.system.health"}
 
 
 async def test_an_agent_does_not_touch_the_task_of_another_of_its_project(

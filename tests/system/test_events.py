@@ -415,6 +415,31 @@ async def test_a_subscription_may_be_of_one_project(open_home: Open) -> None:
         assert await told(wire, 6) == published(mc, start, "q")
 
 
+async def test_a_client_that_sets_its_scope_hears_of_that_instead(open_home: Open) -> None:
+    async with open_home(idle()) as mc, websocket(mc) as wire:
+        for name in ("P", "Q"):
+            await mc.call("mission.project.init", project_name=name)
+        await wire.result("mission.subscribe")
+        since = (await wire.result("mission.subscribe", project_id="p"))["cursor"]
+        for project_id in ("p", "q", "p"):
+            await mc.call("mission.task.create", project_id=project_id, title=project_id)
+        answer = call("mission.scope.set", project_id="q", since=since)
+        await wire.send(answer)
+        while (told := await wire.receive()).get("id") != answer["id"]:
+            assert told["method"] in ("mission.task_updated", "mission.thought_logged")
+        assert told["result"]["resync"] is False
+        heard = [await wire.receive() for _ in range(2)]
+        assert [each["params"]["project_id"] for each in heard] == ["q", "q"]
+        await mc.call("mission.task.create", project_id="p", title="unheard")
+        await mc.call("mission.task.create", project_id="q", title="heard")
+        heard = [await wire.receive() for _ in range(2)]
+        assert [each["params"]["project_id"] for each in heard] == ["q", "q"]
+        wrong = await wire.ask(call("mission.scope.set", project_id="nope"))
+        assert wrong["error"]["data"]["kind"] == "not_found"
+        await mc.call("mission.task.create", project_id="q", title="still heard")
+        assert (await wire.receive())["params"]["project_id"] == "q"
+
+
 async def test_a_notification_to_subscribe_subscribes_and_is_not_answered(open_home: Open) -> None:
     async with open_home(idle()) as mc, websocket(mc) as wire:
         project_id = await crew(mc)

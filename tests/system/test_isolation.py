@@ -14,7 +14,7 @@ import trio
 
 from mission_control import MissionControl
 from mission_control.actors import FEED, Life, Outcome, PulseOrder, board_name
-from mission_control.actors._attempt import MAX_LAYER_BYTES
+from mission_control.actors._brief import MAX_LAYER_BYTES
 from mission_control.storage import STORAGE, TaskStatus, Unavailable
 from rig import DONE, FAST, PATIENCE_S, Open, ScriptedRunner, crew, until
 from system_doors import busy, idle

@@ -124,9 +124,12 @@ async def test_an_operators_scopes_in_the_gateway_are_what_it_may_do_here(open_h
 
 async def test_every_method_of_the_table_passes_the_bridge(open_home: Open) -> None:
     async with open_home(idle()) as mc, plugin(mc) as wire:
-        for name in METHODS:
+        for name, row in METHODS.items():
             answer = await answer_to(wire, as_operator(name, {"unknown": 1}, "operator.admin"))
-            assert (name, kind(answer)) == (name, "invalid")
+            if row.secret:
+                assert (name, answer["error"]["code"]) == (name, -32601)
+            else:
+                assert (name, kind(answer)) == (name, "invalid")
 
 
 async def test_a_tool_acts_as_the_agent_of_the_session_whatever_its_arguments_say(
@@ -226,6 +229,33 @@ async def test_the_tools_of_openclaw_are_held_inside_the_project(open_home: Open
         assert kind(await answer_to(wire, stranger)) == "forbidden"
 
 
+async def test_commands_are_advised_on_and_not_refused_and_the_task_says_so_once(
+    open_home: Open,
+) -> None:
+    runner = busy()
+    async with open_home(runner) as mc, plugin(mc) as wire:
+        key = await session_of(mc, runner, "shuri", "P")
+        task_id = runner.orders[0].task_id
+
+        async def check(**params: object) -> Any:
+            asked = call("tool.check", sessionKey=key, tool="exec", params=params)
+            return (await answer_to(wire, asked))["result"]
+
+        assert await check(command="npm test") == {"block": None, "warn": []}
+        for _ in range(2):
+            verdict = await check(command="ls; ln -s a b")
+            assert verdict["block"] is None
+            assert "`ln -s a b` makes a link" in verdict["warn"][0]
+        said = await check(command="touch x", workdir="..")
+        assert "kept by Mission Control" in said["warn"][0]
+        oddities: list[Any] = [None, 7, ["ls", 7], {}]
+        for odd in oddities:
+            assert (await check(command=odd))["warn"] == []
+        events = mc.mission.reads.events(task_id=task_id)
+        advised = [event for event in events if event.kind == "advice"]
+        assert ["link" in event.thought for event in advised] == [True, False]
+
+
 @pytest.mark.parametrize("tool", sorted(TOOLS))
 async def test_a_session_that_is_not_ours_may_use_no_tool(open_home: Open, tool: str) -> None:
     async with open_home(idle()) as mc, plugin(mc) as wire:
@@ -282,11 +312,33 @@ async def test_pulse_get_is_the_status_text_of_the_attempt_that_runs(open_home: 
         assert "[SYSTEM STATUS UPDATE]" in answer["result"]["text"]
         assert f"(ID: {runner.orders[0].task_id})" in answer["result"]["text"]
         assert runner.orders[0].token not in answer["result"]["text"]
+        await mc.call("mission.agent.upgrade", instance_id="shuri:p", soul_text="You are calm.")
+        again = await answer_to(wire, call("pulse.get", sessionKey=key))
+        assert again["result"] == answer["result"], "an upgrade waits for the next pulse"
         await mc.call("mission.agent.pause", instance_id="shuri:p")
         await mc.call("mission.agent.kill", instance_id="shuri:p")
         await until(mc, lambda: mc.mission.reads.open_pulse("shuri:p") is None)
         answer = await answer_to(wire, call("pulse.get", sessionKey=key))
         assert answer["result"] == {"text": None}
+
+
+async def test_a_person_answers_from_a_chat_if_the_gateway_vouches_for_them(
+    open_home: Open,
+) -> None:
+    async with open_home(idle()) as mc, plugin(mc) as wire:
+        project_id = await crew(mc)
+        task = await mc.call("mission.task.create", project_id=project_id, title="t")
+        asked = await mc.call(
+            "mission.control.request_help", task_id=task["task_id"], issue="Red or blue?"
+        )
+        text = f"answer {asked['help_id'][-8:]} blue"
+        person = {"channel": "telegram", "senderId": "4242", "authorized": False}
+        refused = await answer_to(wire, call("command.run", text=text, caller=person))
+        assert kind(refused) == "forbidden"
+        person["authorized"] = True
+        taken = await answer_to(wire, call("command.run", text=text, caller=person))
+        assert taken["result"]["text"].startswith("Thank you")
+        assert mc.mission.reads.help_request(asked["help_id"]).answered_by == "telegram:4242"
 
 
 async def test_events_are_told_for_the_gateway_to_pass_on(open_home: Open) -> None:

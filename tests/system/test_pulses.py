@@ -247,7 +247,7 @@ async def test_a_paused_agent_gets_no_pulse_until_it_is_resumed(open_home: Open)
         await mc.call("mission.agent.pause", instance_id="shuri:p")
         task_id = await task(mc, project_id, "later", "shuri")
         why = (await mc.call("mission.task.why", task_id=task_id))["why"]
-        assert why == "Agent shuri:p is paused."
+        assert why == "Agent shuri:p is paused: resume it to go on."
         assert runner.orders == []
         await mc.call("mission.agent.resume", instance_id="shuri:p")
         await until(mc, lambda: status(mc, task_id) is TaskStatus.DONE)

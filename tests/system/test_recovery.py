@@ -118,7 +118,11 @@ def kill_at_work(
     home: Path, stubborn: Stubborn, before: Callable[[Sidecar], None] = lambda _: None
 ) -> Left:
     """Kill a sidecar whose agent works, after doing something else to it."""
-    with sidecar(home, MISSION_CONTROL_PROCESS_GRACE_S="60") as running:
+    settings = {
+        "MISSION_CONTROL_PROCESS_GRACE_S": "60",
+        "MISSION_CONTROL_PROCESS_WRITE": json.dumps([str(stubborn.pipe)]),
+    }
+    with sidecar(home, **settings) as running:
         running.call("mission.project.init", project_name="P")
         who = {"soul": "shuri", "project_id": "p", "command": stubborn.command}
         running.call("mission.agent.create", **who)
@@ -209,7 +213,8 @@ async def test_a_process_that_fled_its_group_and_changes_its_number_ends_with_it
     lives = os.open(tmp_path / "lives", os.O_RDONLY | os.O_NONBLOCK)
     group = 0
     try:
-        async with mission_control.open(home, LOCAL) as mc:
+        told = attrs.evolve(LOCAL.process, write=(str(tmp_path / "lives"),))
+        async with mission_control.open(home, attrs.evolve(LOCAL, process=told)) as mc:
             await mc.call("mission.project.init", project_name="P")
             flees = [sys.executable, "-c", FLEES, str(tmp_path / "lives")]
             await mc.call("mission.agent.create", soul="shuri", project_id="p", command=flees)
@@ -240,6 +245,11 @@ async def test_a_run_that_nobody_could_be_asked_about_is_recovered_by_whoever_ca
     async with open_home(second) as mc:
         left = mc.mission.reads.open_pulse("shuri:p")
         assert left is not None
+        # The run may act before it is recovered: it is known already who that is.
+        await until(mc, lambda: mc.mission.tokens.of_agent("shuri:p") is not None)
+        identity = mc.mission.tokens.of_agent("shuri:p")
+        assert identity is not None
+        assert identity.pulse_id == left.id
         await trio.sleep(0.3)  # time enough to begin another, or to close this one
         assert (second.orders, mc.mission.reads.open_pulse("shuri:p")) == ([], left)
     third = busy()

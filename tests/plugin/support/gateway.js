@@ -8,6 +8,7 @@ const PATIENCE_MS = 60_000;
 export const QUICK = Object.freeze({
   ...LIMITS,
   connectGraceMs: PATIENCE_MS,
+  agentGraceMs: PATIENCE_MS,
   helloMs: PATIENCE_MS,
   promptMs: PATIENCE_MS,
   checkMs: PATIENCE_MS,
@@ -44,10 +45,14 @@ export class FakeGateway {
   tools = new Map();
   /** @type {Map<string, Function>} */
   hooks = new Map();
+  /** @type {Function | undefined} */
+  middleware;
   /** @type {any[]} */
   events = [];
   /** @type {any} */
   service;
+  /** @type {Map<string, any>} */
+  commands = new Map();
 
   /** @param {any} plugin  @param {object} pluginConfig  @param {object} [config] */
   constructor(plugin, pluginConfig, config = {}) {
@@ -69,6 +74,16 @@ export class FakeGateway {
   /** @param {string} name  @param {Function} handler */
   on(name, handler) {
     this.hooks.set(name, handler);
+  }
+
+  /** @param {Function} handler  @param {{runtimes: string[]}} options */
+  registerAgentToolResultMiddleware(handler, { runtimes }) {
+    if (runtimes.includes("openclaw")) this.middleware = handler;
+  }
+
+  /** @param {any} command */
+  registerCommand(command) {
+    this.commands.set(command.name, command);
   }
 
   /** @param {any} service */
