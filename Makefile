@@ -42,13 +42,15 @@ bench: .venv/.tests
 	bash tests/openclaw_install.sh
 	$(BIN)/python benchmarks/bridge.py
 
-# Kills sidecars under load, a thousand times; CHAOS_SEED repeats the moments of a run.
+# Kills sidecars under load, a thousand times, then Gateways; CHAOS_SEED repeats a run's moments.
 chaos: .venv/.tests
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-1000} $(BIN)/python -m pytest tests/chaos
+	$(MAKE) chaos-gateway
 
 # Kills a real Gateway, the sidecar beside it, or both, fifty times in mid-work; half an hour.
 chaos-gateway: .venv/.tests
-	GATEWAY_CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(BIN)/python -m pytest -s tests/e2e/test_gateway_faults.py -k random_moments
+	bash tests/openclaw_install.sh
+	GATEWAY_CHAOS_ROUNDS=$${GATEWAY_CHAOS_ROUNDS:-50} $(BIN)/python -m pytest -s tests/e2e/test_gateway_faults.py -k random_moments
 
 # A thousand simulated days, each decided by its seed; SEED=17 replays one and writes its journal
 # to .cache/simulation.journal.
