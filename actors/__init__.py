@@ -19,6 +19,7 @@ from ._liveness import Stranded
 from ._maintenance import NAME as MAINTENANCE
 from ._maintenance import HowKept, MaintenanceSettings, Upkeep
 from ._mission import Mission, PulseSettings
+from ._open_files import OPEN_FILES
 from ._operator_token import OperatorToken
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import Archive as ArchiveProject
@@ -40,6 +41,7 @@ from ._runner import (
     Outcome,
     OutcomeKind,
     Page,
+    Progress,
     PulseOrder,
     RunHandle,
     Runner,
@@ -56,6 +58,7 @@ from ._slots import HowFull
 from ._soul_file import SoulFile
 from ._status_text import status_text
 from ._template import PLACEHOLDERS
+from ._token_file import UnfitToken, read_token
 from ._tokens import AgentIdentity, AgentTokens
 from ._tree import grow, mission_specs
 from ._why import why, why_all
@@ -64,6 +67,7 @@ __all__ = [
     "DELETIONS",
     "FEED",
     "MAINTENANCE",
+    "OPEN_FILES",
     "OPERATOR_NAME",
     "ORCHESTRATOR",
     "PLACEHOLDERS",
@@ -104,6 +108,7 @@ __all__ = [
     "PlaceGone",
     "Principals",
     "ProcessRunner",
+    "Progress",
     "PulseOrder",
     "PulseSettings",
     "Reason",
@@ -119,6 +124,7 @@ __all__ = [
     "Stranded",
     "Subscribe",
     "Subscription",
+    "UnfitToken",
     "Upkeep",
     "Wake",
     "WhoIsStranded",
@@ -136,6 +142,7 @@ __all__ = [
     "profile_command",
     "profile_of",
     "pulse_name",
+    "read_token",
     "recorded",
     "roster_changed",
     "roster_name",

@@ -118,7 +118,8 @@ class AgentReasons:
         return Reason(Because.DUE, f"Its next pulse is due {until(due, now)}.", due_at=due)
 
     def _not_now(self, task: Task) -> Reason | None:
-        away = self._view.mission.runner.away
+        mission = self._view.mission
+        away = mission.runner.away or mission.store.condition.failure
         if away is not None:
             return Reason(Because.AWAY, f"No pulse can be run: {away}.")
         place = self._view.line.place(self._agent.id)

@@ -19,8 +19,9 @@ from ..storage.commands import MarkRunning
 from ._brief import brief
 from ._deadman import Deadman
 from ._evidence import COMMAND, Evidence
+from ._left_behind import end_foreign
 from ._mission import Mission
-from ._runner import Outcome, OutcomeKind, PulseOrder, RunHandle
+from ._runner import Outcome, OutcomeKind, Progress, PulseOrder, RunHandle
 from ._session import Ensure, session_name
 from ._tokens import AgentIdentity
 
@@ -54,11 +55,18 @@ class Attempt:
         """Why it was ended from outside, if it was."""
         self.excused = False
         """Whether that is no fault of its own, and whoever ended it wants another."""
+        self._progress = Progress()
+        """How far it came that was cut short."""
 
     @property
     def may_go_on(self) -> bool:
         """Whether a run may be going on that we have not ended, because nobody can be asked."""
         return self._recovering or self._mission.runner.away is not None
+
+    @property
+    def _foreign(self) -> bool:
+        """Whether it is another runner's: the settings have changed since it was dispatched."""
+        return self.pulse.runner != self._mission.runner.name
 
     async def run(self) -> Outcome:
         """Run it, or find out what became of it.  When this returns, nothing of it runs.
@@ -78,7 +86,7 @@ class Attempt:
             )
         )
         try:
-            if self._recovering:
+            if self._recovering and not self._foreign:
                 await self._until_reachable()
             self._scope.deadline = trio.current_time() + agent.timeout_s
             self._latest = self._scope.deadline + mission.settings.max_expected_silence_s
@@ -89,8 +97,17 @@ class Attempt:
         if mission.runner.away is not None:
             raise Unsettled(self.aborted or "out of time")
         if self.aborted is not None:
-            return Outcome(OutcomeKind.ABORTED, self.aborted)
-        return Outcome(OutcomeKind.TIMED_OUT, f"took more than {agent.timeout_s:g} s")
+            return self.ended_early(OutcomeKind.ABORTED, self.aborted)
+        return self.ended_early(OutcomeKind.TIMED_OUT, f"took more than {agent.timeout_s:g} s")
+
+    def ended_early(self, kind: OutcomeKind, why: str) -> Outcome:
+        """Return the outcome of a run that we ended: with what it said and took until then."""
+        told = self._progress
+        return Outcome(kind, why, told.output, told.tokens, told.cost_usd)
+
+    def cut_short(self, progress: Progress) -> None:
+        """The run was ended, by us."""
+        self._progress = progress
 
     def abort(self, why: str, *, excused: bool = False) -> None:
         """End it: its run is cancelled, and with it everything that it started."""
@@ -138,6 +155,8 @@ class Attempt:
 
     async def _dispatch(self, token: str) -> Outcome:
         runner = self._mission.runner
+        if self._foreign:
+            return await end_foreign(self.pulse.id, _handle(self.pulse), self.pulse.runner)
         while self._recovering:
             try:
                 return await runner.recover(self._order(token), _handle(self.pulse), self)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..storage import Agent, Pulse, PulseKind, Reads, Task, TaskEvent, read_plain
+from ..storage import Agent, Pulse, PulseKind, PulsesOf, Reads, Task, TaskEvent, read_plain
 from ..storage.commands import FILE_EVENT
 from ._mission import Mission
 from ._runner import PulseOrder
 from ._seal import unsealed
 from ._session import session_order
 from ._status_text import (
+    RECENT_ATTEMPTS,
     RECENT_EVENTS,
     RECENT_NOTES,
     Layers,
@@ -53,8 +54,6 @@ def stand(mission: Mission, agent: Agent, pulse: Pulse) -> Standing:
     """Gather where *agent* stands at the beginning of *pulse*."""
     reads = mission.reads
     task = reads.find_task(pulse.task_id)
-    attempts = pulse.kind is PulseKind.WORK and pulse.task_id is not None
-    earlier = reads.pulses_of_task(pulse.task_id) if attempts and pulse.task_id else []
     return Standing(
         agent=agent,
         pulse=pulse,
@@ -64,8 +63,17 @@ def stand(mission: Mission, agent: Agent, pulse: Pulse) -> Standing:
         notes=tuple(reads.messages(agent.id, RECENT_NOTES)),
         news=tuple(reads.messages_shown(pulse)),
         events=_thoughts(reads, agent, task),
-        earlier=tuple(p for p in earlier if p.id != pulse.id),
+        earlier=_earlier(reads, pulse),
     )
+
+
+def _earlier(reads: Reads, pulse: Pulse) -> tuple[Pulse, ...]:
+    """Return the last attempts at the task that *pulse* is to work on; a watch has thousands."""
+    if pulse.kind is not PulseKind.WORK or pulse.task_id is None:
+        return ()
+    # One more: *pulse* itself is among them.
+    found = reads.pulses(PulsesOf("task_id", pulse.task_id), None, RECENT_ATTEMPTS + 1)
+    return tuple(p for p in reversed(found) if p.id != pulse.id)
 
 
 def _thoughts(reads: Reads, agent: Agent, task: Task | None) -> tuple[TaskEvent, ...]:

@@ -21,12 +21,17 @@ CHANGE = (
     | Right.REMOVE_FILE
 )
 """Write, make and remove files and folders, but no links and nothing that is no file."""
-LINK = Right.MAKE_SYM | Right.REFER
-"""REFER: to rename or link from one folder to another; without it programs copy."""
-SCRATCH = CHANGE | LINK | Right.MAKE_SOCK | Right.MAKE_FIFO
+MOVE = Right.REFER
+"""To rename from one folder to another, as `git mv` does.  It makes no way out: the kernel refuses
+to move or link a file to where more may be done with it."""
+LINK = Right.MAKE_SYM
+SCRATCH = CHANGE | MOVE | LINK | Right.MAKE_SOCK | Right.MAKE_FIFO
 """In a folder that nobody but the attempt looks into, and that ends with it."""
 NOTES = Right.READ_FILE | Right.WRITE_FILE | Right.TRUNCATE
 DEVICE = NOTES | Right.READ_DIR | Right.IOCTL_DEV
+OBJECTS = NOTES | Right.MAKE_REG | Right.REMOVE_FILE
+"""Of shared memory.  Not READ_DIR: those of others have names that cannot be guessed."""
+ALL_PROJECTS = "*"
 
 SYSTEM = tuple(
     map(
@@ -53,10 +58,11 @@ SYSTEM = tuple(
     )
 )
 """Where programs, their libraries, the names of hosts and the certificates are."""
-DEVICES = tuple(
-    Path("/dev", name)
-    for name in ("full", "null", "ptmx", "pts", "random", "tty", "urandom", "zero")
-)
+DEV = Path("/dev")
+DEVICES = tuple(DEV / name for name in ("full", "null", "ptmx", "random", "tty", "urandom", "zero"))
+"""Not `pts`: its files are the user's terminals, and what is typed there."""
+SHARED_MEMORY = DEV / "shm"
+"""Without it Python has no locks, queues or pools between processes, and browsers do not start."""
 
 
 class LandlockMode(Enum):
@@ -79,7 +85,11 @@ class Confinement:
     write: tuple[str, ...] = ()
     """More that commands may change."""
     links: tuple[str, ...] = ()
-    """Projects in whose `src/` links may be made."""
+    """Projects in whose `src/` links may be made; `*` for all."""
+
+    def allows_links(self, project_id: str) -> bool:
+        """Whether commands may make links in this project."""
+        return project_id in self.links or ALL_PROJECTS in self.links
 
 
 @attrs.frozen
@@ -140,6 +150,9 @@ class Bounds:
     private: tuple[Path, ...] = ()
     """Folders of which nothing is granted but what is named above.  Like those of `read`, `write`
     and `system` they are given without links on the way, or one would lead round this."""
+    secrets: tuple[Path, ...] = ()
+    """What of the project is for administrators only.  Where there is such a thing the project's
+    other entries are granted one by one, as they are now."""
 
     def grants(self, listing: Callable[[Path], Iterable[Path]]) -> Iterator[Grant]:
         """Yield all that the command is granted.
@@ -148,24 +161,31 @@ class Bounds:
             listing: what lies in a folder; asked only of those that hold a private one.
         """
         for path in (*self.system, *self.read):
-            yield from self._beside_private(path, READ, listing)
+            yield from _beside(self.private, Grant(path, READ), listing)
         for path in self.write:
-            yield from self._beside_private(path, CHANGE | LINK, listing)
+            yield from _beside(self.private, Grant(path, _changing(path)), listing)
         for path in DEVICES:
             yield Grant(path, DEVICE)
+        yield from _beside(self.private, Grant(SHARED_MEMORY, OBJECTS), listing)
+        yield from _beside(self.secrets, Grant(self.scope, READ, may_be_link=False), listing)
+        rights = CHANGE | MOVE | (LINK if self.links else Right(0))
+        yield Grant(self.src, rights, may_be_link=False)
         yield Grant(self.scratch, SCRATCH, may_be_link=False)
-        yield Grant(self.scope, READ, may_be_link=False)
-        yield Grant(self.src, CHANGE | (LINK if self.links else Right(0)), may_be_link=False)
         yield Grant(self.notes, NOTES, may_be_link=False)
 
-    def _beside_private(
-        self, path: Path, rights: Right, listing: Callable[[Path], Iterable[Path]]
-    ) -> Iterator[Grant]:
-        """Rules only ever add: to spare a folder, everything beside it is granted instead."""
-        if any(path.is_relative_to(private) for private in self.private):
-            return
-        if not any(private.is_relative_to(path) for private in self.private):
-            yield Grant(path, rights)
-            return
-        for each in listing(path):
-            yield from self._beside_private(each, rights, listing)
+
+def _changing(path: Path) -> Right:
+    return DEVICE if path.is_relative_to(DEV) else CHANGE | MOVE | LINK
+
+
+def _beside(
+    spared: tuple[Path, ...], grant: Grant, listing: Callable[[Path], Iterable[Path]]
+) -> Iterator[Grant]:
+    """Rules only ever add: to spare a folder, everything beside it is granted instead."""
+    if any(grant.path.is_relative_to(each) for each in spared):
+        return
+    if not any(each.is_relative_to(grant.path) for each in spared):
+        yield grant
+        return
+    for path in listing(grant.path):
+        yield from _beside(spared, attrs.evolve(grant, path=path), listing)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import attrs
 
 from ..storage import Conflict, Fence, MissionError
-from ..storage.commands import NoteFileChange
+from ..storage.commands import NoteFileChange, SettleFileChange
 from ..storage.files import FileChange
 from ._mission import Mission
 
@@ -29,7 +29,7 @@ class FileLedger:
     task_id: str | None = None
 
     def recall(self) -> FileChange | None:
-        """Return what was noted under the same key."""
+        """Return what was noted under the same key; a key whose change failed is free again."""
         if self.key is None:
             return None
         known = self.mission.reads.answered(NoteFileChange, self.key)
@@ -47,11 +47,23 @@ class FileLedger:
             key = None  # it was noted before, and not made: what is noted now is that it is tried
         await self.mission.store.write(self._command(change), by=self.by, key=key, fence=self.fence)
 
+    async def note_made(self, change: FileChange) -> None:  # noqa: ARG002 - the key tells which
+        """Commit it without the lease, for whoever sends the same key."""
+        await self._settle(made=True)
+
     async def note_failure(self, change: FileChange, failure: MissionError) -> None:
         """Commit it without the lease: that this was tried is true, whatever became of that."""
         why = str(failure.details.get("reason", failure.kind))
         with suppress(MissionError):
             await self.mission.store.write(self._command(change, why), by=self.by)
+
+        await self._settle(made=False)
+
+    async def _settle(self, *, made: bool) -> None:
+        if self.key is None:
+            return
+        with suppress(MissionError):  # who asks again is then answered by a look at the files
+            await self.mission.store.write(SettleFileChange(self.key, made), by=self.by)
 
     def _command(self, change: FileChange, failure: str | None = None) -> NoteFileChange:
         return NoteFileChange(self.project_id, change, self.task_id, self.agent_id, failure)

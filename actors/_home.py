@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from ..storage import Unavailable, read_plain
+from ..storage import Unavailable, read_plain, replace_file
 
 MAX_SOUL_BYTES = 64 * 1024
 MAX_TEMPLATE_BYTES = 128 * 1024
@@ -63,31 +63,34 @@ class Scope:
         return self.path / "agents" / soul
 
     def make(self, base: Scope | None = None) -> None:
-        """Make what is missing; rules, template and souls are those of the project *base*."""
-        new = not self.context.exists()
-        for folder in (self.src, self.daily, self.archive, self.path / "agents"):
-            folder.mkdir(parents=True, exist_ok=True)
-        if new:
-            self._copy_souls(base)
-            template = read_plain(base.template, MAX_TEMPLATE_BYTES) if base else None
-            if template is not None:
-                self.template.write_bytes(template)
-            # Last: who is killed before it begins again.
-            rules = base.context.read_bytes() if base and base.context.is_file() else b""
-            self.context.write_bytes(rules)
+        """Make what is missing; a new project has the rules, template and souls of *base*."""
+        agents, last = self.path / "agents", self.archive
+        agents.mkdir(parents=True, exist_ok=True)
+        # Whoever is killed before the last folder is there begins again.
+        if base is not None and not last.exists():
+            self._copy(base)
+        _put_if_missing(self.context, b"")
+        for folder in (self.src, self.daily, last):
+            folder.mkdir(exist_ok=True)
 
-    def _copy_souls(self, base: Scope | None) -> None:
-        """Refine souls as the project *base* does; what is there already stays."""
-        for folder in base.notes() if base and (base.path / "agents").is_dir() else ():
+    def _copy(self, base: Scope) -> None:
+        """Begin as the project *base* is; what is there already stays."""
+        for folder in base.notes() if (base.path / "agents").is_dir() else ():
             refined = read_plain(folder / "SOUL.md", MAX_SOUL_BYTES)
-            soul = self.agent(folder.name) / "SOUL.md"
-            if refined is not None and not soul.exists():
-                soul.parent.mkdir(parents=True, exist_ok=True)
-                soul.write_bytes(refined)
+            _put_if_missing(self.agent(folder.name) / "SOUL.md", refined)
+        _put_if_missing(self.template, read_plain(base.template, MAX_TEMPLATE_BYTES))
+        if base.context.is_file():
+            _put_if_missing(self.context, base.context.read_bytes())
 
     def notes(self) -> list[Path]:
         """Return the agents' folders that are there."""
         return [folder for folder in (self.path / "agents").iterdir() if folder.is_dir()]
+
+
+def _put_if_missing(path: Path, text: bytes | None) -> None:
+    if text is not None and not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, text, mode=0o644)
 
 
 @attrs.frozen

@@ -98,7 +98,7 @@ class MirrorKeeper:
         base = self._mission.home.scope(base_id) if base_id is not None else None
         self._scope.make(base)
         agents = [folder for folder in self._scope.notes() if not folder.is_symlink()]
-        for folder in (self._scope.path, self._scope.daily, *agents):
+        for folder in (self._scope.path, self._scope.daily, self._scope.archive, *agents):
             sweep_staged(folder)
 
     def _render(self, reads: Reads) -> int:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
+import trio
 
-from ..storage import Change, MissionError, Project, ProjectState
+from ..storage import Change, MissionError, ProjectState
 from ..storage.commands import BeginDeletion, LogEvent, SetProjectState
-from ..supervisor import Actor, Context, Down, Reply, StartFailed
+from ..supervisor import Actor, Context, Deferred, Down, StartFailed
 from ._budget import lets_go_on, warn_of_budget
+from ._departures import Departures
 from ._liveness import Liveness, Stranded
 from ._mission import Mission
-from ._pulse import pulse_name
+from ._pulse import Follows, pulse_name
+from ._reason import Reason
 from ._roster import Changed, Present, Reconcile, project_spec, roster_name
 from ._why import why_all
 
@@ -27,6 +31,9 @@ log = logging.getLogger("mission_control.orchestrator")
 NAME = "orchestrator"
 PROJECTS = "projects"
 """Under which the supervisor of the projects is registered."""
+
+FOLLOWED_WITHIN_S = 5.0
+"""Within this time an agent answers that is not stuck: all its work is done beside."""
 
 
 @attrs.frozen
@@ -80,6 +87,8 @@ class Orchestrator(Actor[Message]):
 
     def __init__(self, mission: Mission) -> None:
         self._mission = mission
+        self._departures = Departures(mission, PROJECTS)
+        self._repairing = trio.Lock()
         self._liveness = Liveness()
         self._stranded: tuple[Stranded, ...] = ()
 
@@ -92,11 +101,13 @@ class Orchestrator(Actor[Message]):
         self.ctx.self.tell(Begin())
         self.ctx.every(self._mission.settings.tick_s, Tick())
 
-    async def receive(self, message: Message) -> Project | Reply | tuple[Stranded, ...] | None:
-        """Repair what differs."""
+    async def receive(self, message: Message) -> tuple[Stranded, ...] | None:
+        """Repair what differs; what has to end does so beside this."""
         match message:
             case Archive():
-                return await self._archive(message)
+                self.ctx.start_soon(self._archive, message, self.ctx.defer())
+            case Ensure(project_id) if project_id in self._departures:
+                self.ctx.stash()  # until it is seen what becomes of it
             case Ensure():
                 await self._reconcile()
             case Present():
@@ -121,15 +132,24 @@ class Orchestrator(Actor[Message]):
         except MissionError as failure:
             log.warning("whether every task is seen to cannot be told now: %s", failure)
             return
-        orphaned = [
-            task_id
-            for task_id, reason in reasons.items()
-            if reason.pulse_id is not None and mission.tokens.of_pulse(reason.pulse_id) is None
-        ]
-        away = mission.runner.away is not None  # then nobody can say what became of them
-        self._stranded = self._liveness.look(reasons, set() if away else set(orphaned))
+        orphaned: set[str] = set()
+        if mission.runner.away is None:  # else nobody can say what became of them
+            orphaned = {id_ for id_, each in reasons.items() if not await self._is_followed(each)}
+        self._stranded = self._liveness.look(reasons, orphaned)
         for stranded in self._stranded:
             await self._rescue(stranded)
+
+    async def _is_followed(self, reason: Reason) -> bool:
+        """Whether it is about no attempt, or about one that somebody sees to."""
+        if reason.pulse_id is None or self._mission.tokens.of_pulse(reason.pulse_id) is not None:
+            return True
+        # It has no token any more: but its end may be known, and storage refuse to write it.
+        follows = Follows(reason.pulse_id)
+        try:
+            holder = pulse_name(str(reason.agent_id))
+            return bool(await self._mission.ask(holder, follows, timeout_s=FOLLOWED_WITHIN_S))
+        except MissionError:
+            return False
 
     async def _rescue(self, stranded: Stranded) -> None:
         reason = stranded.reason
@@ -143,45 +163,54 @@ class Orchestrator(Actor[Message]):
         if actor is not None:
             actor.kill()  # nothing of its runs: what may be open is recovered by the next one
 
-    async def _archive(self, archive: Archive) -> Project | Reply:
-        await self._stop(archive.command.project_id)
-        answer: Project | Reply
+    async def _archive(self, archive: Archive, asker: Deferred) -> None:
+        command, store = archive.command, self._mission.store
         try:
-            answer = await self._mission.store.write(
-                archive.command, by=archive.by, key=archive.key
-            )
+            async with self._departures.of(command.project_id):
+                project = await store.write(command, by=archive.by, key=archive.key)
+            answer = partial(asker.answer, project)
         except MissionError as refusal:
-            answer = Reply(error=refusal)
-        await self._reconcile()  # it was refused, or answered long ago: then it goes on
-        return answer
+            answer = partial(asker.fail, refusal)
+        await self._repair()  # it was refused, or answered long ago: then it goes on
+        answer()
 
-    async def _stop(self, project_id: str) -> None:
-        if project_id in {child.id for child in await self._projects.children()}:
-            await self._projects.terminate_child(project_id)
+    async def _end(self, project_id: str) -> None:
+        async with self._departures.of(project_id):
+            pass
+        await self._repair()  # it may be wanted again
+
+    async def _repair(self) -> None:
+        await self._reconcile()
+        self.ctx.unstash_all()
 
     @property
     def _projects(self) -> Any:
         return self._mission.find(PROJECTS)
 
     async def _reconcile(self) -> None:
-        projects = self._projects
-        wanted = {
-            project.id
-            for project in self._mission.reads.projects()
-            if project.state is ProjectState.ACTIVE
-        }
-        running = {child.id for child in await projects.children()}
-        for project_id in sorted(running - wanted):
-            await projects.terminate_child(project_id)
-            await projects.delete_child(project_id)
-        for project_id in sorted(wanted - running):
-            try:
-                await projects.start_child(project_spec(self._mission, project_id))
-                await self._mission.ask(roster_name(project_id), Present())
-            except (StartFailed, MissionError) as failure:
-                log.warning(
-                    "project %s cannot be started, the tick tries again: %s", project_id, failure
-                )
+        async with self._repairing:
+            wanted = {
+                project.id
+                for project in self._mission.reads.projects()
+                if project.state is ProjectState.ACTIVE
+            }
+            running = {child.id for child in await self._projects.children()}
+            for project_id in sorted(running - wanted):
+                if project_id not in self._departures:
+                    self.ctx.start_soon(self._end, project_id)
+            for project_id in sorted(wanted - running):
+                # Asked right before each start: it may be on its way out since.
+                if project_id not in self._departures:
+                    await self._start(project_id)
+
+    async def _start(self, project_id: str) -> None:
+        try:
+            await self._projects.start_child(project_spec(self._mission, project_id))
+            await self._mission.ask(roster_name(project_id), Present())
+        except (StartFailed, MissionError) as failure:
+            log.warning(
+                "project %s cannot be started, the tick tries again: %s", project_id, failure
+            )
 
 
 def route(mission: Mission, changes: list[Change]) -> None:

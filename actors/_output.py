@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._report import Hear, Lines, Report
-from ._runner import Outcome, OutcomeKind
+from ._runner import Outcome, OutcomeKind, Progress
 
 MAX_OUTPUT_CHARS = 4_000
 
@@ -36,6 +36,12 @@ class Output:
             why = f"{why}{remark}"
         kind = OutcomeKind.FAILED if why else OutcomeKind.SUCCEEDED
         return Outcome(kind, why or "", said.words or text, said.tokens, said.cost_usd)
+
+    @property
+    def progress(self) -> Progress:
+        """What it told, and reported of itself, so far."""
+        said = self._report
+        return Progress(said.words or self._text(), said.tokens, said.cost_usd)
 
     def _text(self) -> str:
         return self._end.decode("utf-8", "replace")[-MAX_OUTPUT_CHARS:].strip()

@@ -26,7 +26,8 @@ MAX_PRINCIPALS = 100
 """A token that is shown is compared with those of all."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_RESERVED = frozenset({OPERATOR_NAME, "local"})
+_RESERVED = frozenset({OPERATOR_NAME, "gateway", "local", "mission-control"})
+"""Names that are signed with in the log by others."""
 
 
 @attrs.frozen(eq=False)
@@ -75,7 +76,7 @@ class Principals:
         if not _NAME.fullmatch(name) or name in _RESERVED:
             raise Invalid(
                 "name must be 1 to 63 of a-z, 0-9, - and _, begin with one of the first two, and be"
-                f" neither of {', '.join(sorted(_RESERVED))}",
+                f" none of {', '.join(sorted(_RESERVED))}",
                 field="name",
             )
         async with self._writing:

@@ -22,10 +22,13 @@ import attrs
 import trio
 
 from ..storage import Invalid, replace_file
+from ..storage.files import SECRETS
 from ._confined import CannotConfine, ConfinedProcess, Start, open_confined
 from ._confinement import SYSTEM, Bounds, Confinement, Hold, LandlockMode, hold
 from ._environment import passed_on, told
 from ._landlock import abi
+from ._left_behind import GRACE_S, end_command
+from ._open_files import OPEN_FILES
 from ._output import Output
 from ._processes import end_group, end_strays, start_time
 from ._profiles import HOW_TO_ACT, Profile, profile_of
@@ -40,6 +43,7 @@ from ._runner import (
     SessionOrder,
 )
 from ._scratch import make_scratch, remove_scratch
+from ._stand_ins import git_rules, stand_ins
 
 GATE = 'read -r _ || exit 125; exec "$@"'
 READ_BYTES = 65_536
@@ -58,7 +62,7 @@ class ProcessRunner:
     environ: Mapping[str, str] = attrs.field(factory=lambda: dict(os.environ))
     pass_on: tuple[str, ...] = ()
     """More names to pass on."""
-    grace_s: float = 2.0
+    grace_s: float = GRACE_S
     """Between SIGTERM and SIGKILL."""
     confinement: Confinement = attrs.field(factory=Confinement)
     private: tuple[Path, ...] = ()
@@ -128,7 +132,11 @@ class ProcessRunner:
         text = (
             f"{order.status_text}\n{order.prompt}\n{HOW_TO_ACT}" if profile else order.status_text
         )
-        await self._follow(process, order, life, output, text)
+        try:
+            await self._follow(process, order, life, output, text)
+        except BaseException:  # cancellation above all, maybe in a group; raised again
+            life.cut_short(output.progress)
+            raise
         return output.outcome(process.returncode, REFUSED if self.hold.confined else "")
 
     async def _start(self, order: PulseOrder, profile: Profile | None) -> _Process:
@@ -136,7 +144,8 @@ class ProcessRunner:
         command = (*profile.command, *order.command[1:]) if profile else order.command
         more = (*self.pass_on, *(profile.pass_on if profile else ()))
         env = passed_on(self.environ, more) | told(order, self.url())
-        start = Start(["/bin/sh", "-c", GATE, "sh", *command], order.cwd, env)
+        gate = f"{OPEN_FILES.lower()}{GATE}"
+        start = Start(["/bin/sh", "-c", gate, "sh", *command], order.cwd, env)
         holds = self.hold
         if not holds.confined:
             if self.confinement.mode is LandlockMode.REQUIRED:
@@ -144,7 +153,9 @@ class ProcessRunner:
             return await _open(start)
         scratch = await trio.to_thread.run_sync(make_scratch, order.pulse_id)
         bounds = await trio.to_thread.run_sync(self._bounds, order, profile, command, scratch)
-        start = attrs.evolve(start, env=env | {"TMPDIR": str(scratch)})
+        granted = (*self._places(self.confinement.read), *bounds.write)
+        made = await trio.to_thread.run_sync(stand_ins, self.environ, scratch, granted)
+        start = attrs.evolve(start, env=made | env | {"TMPDIR": str(scratch)})
         return await open_confined(start, bounds, holds.version)
 
     def _bounds(
@@ -156,11 +167,15 @@ class ProcessRunner:
             src=order.cwd,
             notes=_there(order.scope / "agents" / order.soul / "working.md"),
             scratch=scratch,
-            read=(*_resolved(reach(command, self.environ)), *self._places(wanted.read)),
+            read=(
+                *_resolved((*reach(command, self.environ), *git_rules(self.environ))),
+                *self._places(wanted.read),
+            ),
             write=self._places((*wanted.write, *(profile.write if profile else ()))),
-            links=order.project_id in wanted.links,
+            links=wanted.allows_links(order.project_id),
             system=_system(),
             private=_resolved(self.private),
+            secrets=_secrets(order.scope),
         )
 
     def _places(self, named: tuple[str, ...]) -> tuple[Path, ...]:
@@ -172,13 +187,7 @@ class ProcessRunner:
         """End what an earlier life of ours left running: its pipes are gone, so nobody hears it."""
         if handle.process_group is None:
             return Outcome(OutcomeKind.NOT_STARTED, "the sidecar ended before the command began")
-        # Shielded: whoever gives up waiting for this must not find it running afterwards.
-        with trio.CancelScope(shield=True):
-            started = await trio.to_thread.run_sync(start_time, handle.process_group)
-            if started is not None and started == handle.process_started:
-                await end_group(handle.process_group, self.grace_s)
-            await end_strays(order.pulse_id)
-            await trio.to_thread.run_sync(remove_scratch, order.pulse_id)
+        await end_command(order.pulse_id, handle, self.grace_s)
         return Outcome(OutcomeKind.LOST, "the sidecar ended while the command ran")
 
     async def _follow(
@@ -245,6 +254,10 @@ def _system() -> tuple[Path, ...]:
 
 def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(path.resolve() for path in paths)
+
+
+def _secrets(scope: Path) -> tuple[Path, ...]:
+    return tuple(path for path in scope.iterdir() if path.name.casefold() == SECRETS)
 
 
 def _there(notes: Path) -> Path:

@@ -83,7 +83,14 @@ class Restart:
     why: str
 
 
-Message: TypeAlias = Wake | Sign | Kill | Restart
+@attrs.frozen
+class Follows:
+    """Answered with whether this attempt is made, or has ended and its end is still to be told."""
+
+    pulse_id: str
+
+
+Message: TypeAlias = Wake | Sign | Kill | Restart | Follows
 
 
 class PulseActor(Actor[Message]):
@@ -110,7 +117,7 @@ class PulseActor(Actor[Message]):
         """Look for work; first at the attempt that an earlier incarnation left open."""
         self.receive(Wake())
 
-    def receive(self, message: Message) -> None:
+    def receive(self, message: Message) -> bool | None:
         """Note what happened; attempts run beside this."""
         match message:
             case Wake():
@@ -125,8 +132,11 @@ class PulseActor(Actor[Message]):
                 if self._attempt is not None:
                     self._attempt.abort(why, excused=True)
                 self.receive(Wake(triggered=True))
+            case Follows(pulse_id):
+                return self._follows(pulse_id)
             case _:
                 pass  # for an attempt that has ended meanwhile
+        return None
 
     async def stopped(self, reason: Exit) -> None:
         """Close the attempt in hand: its run has ended with this incarnation's nursery.
@@ -136,11 +146,15 @@ class PulseActor(Actor[Message]):
         attempt = self._attempt
         if attempt is not None and not attempt.may_go_on:
             kind = OutcomeKind.ABORTED if attempt.began else OutcomeKind.NOT_STARTED
-            self._ended = attempt, Outcome(kind, f"the agent was stopped: {reason}")
+            self._ended = attempt, attempt.ended_early(kind, f"the agent was stopped: {reason}")
         if self._ended is not None:
             with suppress(*TRANSIENT):
                 await self._write_end(blame=isinstance(reason, Crash))
         self._mission.tell(SLOTS, Release(self._agent_id))
+
+    def _follows(self, pulse_id: str) -> bool:
+        held = self._ended[0] if self._ended is not None else self._attempt
+        return held is not None and held.pulse.id == pulse_id
 
     def _is_engaged(self) -> bool:
         """Whether there is anything to look at: most wakes of most agents end here."""

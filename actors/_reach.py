@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,17 @@ MAX_LINKS = 40
 SHEBANG_BYTES = 256
 
 _GRANTED = tuple(f"{path}/" for path in SYSTEM)
-_BESIDE = ("include", "lib", "lib64", "libexec", "pyvenv.cfg")
-"""What belongs to the programs in a folder `bin` beside it.  Not `share`, where keys are kept."""
+_BESIDE = (
+    "include",
+    "lib",
+    "lib64",
+    "libexec",
+    "pyvenv.cfg",
+    "share/pipx/venvs",
+    "share/uv/python",
+    "share/uv/tools",
+)
+"""What belongs to the programs in a folder `bin` beside it.  Not all of `share`: it has keys."""
 
 
 def reach(command: Sequence[str], environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -25,33 +35,43 @@ def reach(command: Sequence[str], environ: Mapping[str, str]) -> tuple[Path, ...
 
     These are its program with the links and interpreters on the way, the folders of the search
     path, and what its words name; and this program itself, for agents use its command line.  The
-    user's home, and what holds it, is never among them.
+    user's home, and what holds it, is never among them, by whatever name; nor is what a word names
+    in the home's hidden folders, where keys are kept.
     """
-    home = Path(environ.get("HOME") or "/")
+    home = _real(Path(environ.get("HOME") or "/"))
     search = environ.get("PATH", "")
     found: dict[Path, None] = {}  # in order, each once
     for path in (
         *ourselves(),
         *(beside for folder in search.split(":") for beside in installation(Path(folder))),
         *program(command[0], search),
-        *(Path(word) for word in command[1:] if word.startswith("/")),
+        *(Path(word) for word in command[1:] if word.startswith("/") and not _hidden(word, home)),
     ):
         granted = str(path).startswith(_GRANTED) or not path.is_absolute()
-        if not granted and not home.is_relative_to(path) and path.exists():
+        if not granted and not home.is_relative_to(_real(path)) and path.exists():
             found[path] = None
     return tuple(found)
+
+
+def _hidden(word: str, home: Path) -> bool:
+    real = _real(Path(word))
+    return real.is_relative_to(home) and str(real.relative_to(home)).startswith(".")
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # `Path.resolve` has no word for endless links but an error
 
 
 @functools.cache
 def ourselves() -> tuple[Path, ...]:
     """Return where this interpreter and our own package are."""
-    package = __package__.partition(".")[0]
-    # The parts may lie elsewhere: an editable installation maps each by itself.
+    package = sys.modules[__package__.partition(".")[0]]
+    # The parts may lie elsewhere: in an editable installation they are links.
     folders = {
-        Path(folder).resolve()
-        for name, module in tuple(sys.modules.items())
-        if name == package or name.startswith(f"{package}.")
-        for folder in getattr(module, "__path__", ())
+        part.resolve()
+        for folder in map(Path, package.__path__)
+        for part in (folder, *folder.iterdir())
+        if part.is_dir()
     }
     within = {folder for folder in folders if folders.isdisjoint(folder.parents)}
     return (Path(sys.prefix), Path(sys.base_prefix), *sorted(within))
@@ -60,6 +80,10 @@ def ourselves() -> tuple[Path, ...]:
 def installation(folder: Path) -> Iterator[Path]:
     """Yield a folder of programs, and what their installation keeps beside it."""
     yield folder
+    if folder.name == "shims":  # of pyenv, asdf or mise, which have everything beside them
+        yield folder.parent
+    if folder.parts[-2:] == (".cargo", "bin"):
+        yield folder.parent.with_name(".rustup")
     if folder.name in ("bin", "sbin"):
         yield from (folder.parent / name for name in _BESIDE)
 

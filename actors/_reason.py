@@ -41,7 +41,7 @@ class Because(Enum):
     NO_AGENT = "no_agent"
     """Its assignee does not work in the project."""
     AWAY = "away"
-    """No pulse can be run, because what runs them cannot be reached."""
+    """No pulse can be run: what runs them cannot be reached, or what records them fails."""
     STARTING = "starting"
     """Its agent is being started, or the service failed to start it."""
 

@@ -8,7 +8,6 @@ stands in the output, of other versions or of nobody, is passed over.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -17,6 +16,8 @@ import attrs
 MAX_LINE_BYTES = 1 << 20
 """A longer line is passed over."""
 MAX_WORDS_CHARS = 4_000
+MOST = 10**12
+"""No agent takes as many tokens or dollars: a larger number is passed over."""
 
 
 @attrs.frozen
@@ -29,6 +30,10 @@ class Report:
     cost_usd: float | None = None
     failure: str | None = None
     """Why the agent itself thinks that it failed."""
+    message: str | None = None
+    """The last whose tokens are counted, where they are told message by message."""
+    tokens_before: int | None = None
+    """Those of the messages before it."""
 
 
 Event: TypeAlias = dict[str, Any]
@@ -65,22 +70,49 @@ def _object(line: bytes) -> Event | None:
 
 
 def claude(report: Report, event: Event) -> Report:
-    """Hear `claude`: the last event holds everything."""
-    if event.get("type") != "result":
-        return report
+    """Hear `claude`: the last event holds everything; only one that is cut short lacks it."""
+    match event:
+        case {"type": "assistant", "message": {"id": str(message), "usage": usage} as said}:
+            return _claude_message(report, message, _claude_tokens(usage), said.get("content"))
+        case {"type": "result"}:
+            return _claude_result(event)
+        case _:
+            return report
+
+
+def _claude_message(report: Report, id_: str, tokens: int | None, content: object) -> Report:
+    """Hear a message, or one more part of it: each part has its own content, and tells of all."""
+    before = report.tokens_before if id_ == report.message else report.tokens
+    parts = content if isinstance(content, list) else []
+    texts = [_words(part.get("text")) for part in parts if isinstance(part, dict)]
+    words = "\n".join(filter(None, texts))
+    return attrs.evolve(
+        report,
+        words=words or report.words,
+        tokens=_plus(before, tokens),
+        message=id_,
+        tokens_before=before,
+    )
+
+
+def _claude_result(event: Event) -> Report:
     words = _words(event.get("result"))
     failed = event.get("is_error") is True
     return Report(
         words,
-        _sum(
-            event.get("usage"),
-            "input_tokens",
-            "cache_creation_input_tokens",
-            "cache_read_input_tokens",
-            "output_tokens",
-        ),
+        _claude_tokens(event.get("usage")),
         _cost(event.get("total_cost_usd")),
         (words or str(event.get("subtype"))) if failed else None,
+    )
+
+
+def _claude_tokens(usage: object) -> int | None:
+    return _sum(
+        usage,
+        "input_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "output_tokens",
     )
 
 
@@ -134,7 +166,7 @@ def _sum(usage: object, *names: str) -> int | None:
 def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if value >= 0 else None
+    return value if 0 <= value <= MOST else None
 
 
 def _plus(one: int | None, other: int | None) -> int | None:
@@ -144,4 +176,4 @@ def _plus(one: int | None, other: int | None) -> int | None:
 def _cost(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    return float(value) if 0 <= value <= MOST else None

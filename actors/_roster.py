@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
+import trio
 
-from ..storage import Agent, Change, MissionError, PulseState, Reads, TaskStatus
+from ..storage import Change, MissionError, PulseState, Reads, TaskStatus
 from ..storage.commands import DestroyAgent
 from ..supervisor import (
     Actor,
     Backoff,
     ChildSpec,
     Context,
+    Deferred,
     DynamicSupervisor,
     Intensity,
-    Reply,
     StartFailed,
     Strategy,
     Supervisor,
@@ -25,6 +27,7 @@ from ..supervisor import (
 from ._board import Board, Touched
 from ._budget import lets_go_on
 from ._commit import board_name
+from ._departures import Departures
 from ._files import ProjectFiles, files_name
 from ._mission import Mission
 from ._pulse import Kill, PulseActor, Wake, pulse_name
@@ -86,6 +89,8 @@ class Roster(Actor[Message]):
     def __init__(self, mission: Mission, project_id: str) -> None:
         self._mission = mission
         self._project_id = project_id
+        self._departures = Departures(mission, agents_name(project_id))
+        self._repairing = trio.Lock()
 
     async def started(self) -> None:
         """Begin with an agent for every row.
@@ -95,11 +100,11 @@ class Roster(Actor[Message]):
         """
         self.ctx.self.tell(Reconcile())
 
-    async def receive(self, message: Message) -> Agent | Reply | None:
-        """Follow the log."""
+    async def receive(self, message: Message) -> None:
+        """Follow the log; what has to end does so beside this."""
         match message:
             case Dismiss():
-                return await self._dismiss(message)
+                self.ctx.start_soon(self._dismiss, message, self.ctx.defer())
             case Changed(changes):
                 self._mission.tell(board_name(self._project_id), Touched())
                 if any(self._moved(change) for change in changes):
@@ -113,20 +118,22 @@ class Roster(Actor[Message]):
                 self._wake(None)
             case Present():
                 pass
-        return None
 
-    async def _dismiss(self, dismiss: Dismiss) -> Agent | Reply:
-        agents: Any = self._mission.find(agents_name(self._project_id))
-        if dismiss.agent_id in {child.id for child in await agents.children()}:
-            await agents.terminate_child(dismiss.agent_id)
-        destroy = DestroyAgent(dismiss.agent_id)
+    async def _dismiss(self, dismiss: Dismiss, asker: Deferred) -> None:
+        destroy, commit = DestroyAgent(dismiss.agent_id), self._mission.commit
         try:
-            return await self._mission.commit(
-                self._project_id, destroy, by=dismiss.by, key=dismiss.key
-            )
+            async with self._departures.of(dismiss.agent_id):
+                gone = await commit(self._project_id, destroy, by=dismiss.by, key=dismiss.key)
+            answer = partial(asker.answer, gone)
         except MissionError as refusal:
-            await self._reconcile()
-            return Reply(error=refusal)
+            answer = partial(asker.fail, refusal)
+        await self._reconcile()  # it was refused, or there is another of that name already
+        answer()
+
+    async def _end(self, agent_id: str) -> None:
+        async with self._departures.of(agent_id):
+            pass
+        await self._reconcile()  # it may be wanted again
 
     def _recall(self, changes: tuple[Change, ...]) -> None:
         """End attempts at tasks that were deleted, or given to somebody else, in mid-run."""
@@ -143,19 +150,23 @@ class Roster(Actor[Message]):
             self._mission.tell(pulse_name(pulse.agent_id), Kill(why))
 
     async def _reconcile(self) -> None:
-        agents: Any = self._mission.find(agents_name(self._project_id))
-        wanted = self._mission.reads.agent_ids(self._project_id)
-        running = {child.id for child in await agents.children()}
-        for agent_id in sorted(running - wanted):
-            await agents.terminate_child(agent_id)
-            await agents.delete_child(agent_id)
-        for agent_id in sorted(wanted - running):
-            try:
-                await agents.start_child(agent_spec(self._mission, agent_id))
-            except StartFailed as failure:
-                log.warning(
-                    "agent %s cannot be started, the tick tries again: %s", agent_id, failure
-                )
+        async with self._repairing:
+            agents: Any = self._mission.find(agents_name(self._project_id))
+            wanted = self._mission.reads.agent_ids(self._project_id)
+            running = {child.id for child in await agents.children()}
+            for agent_id in sorted(running - wanted):
+                if agent_id not in self._departures:
+                    self.ctx.start_soon(self._end, agent_id)
+            for agent_id in sorted(wanted - running):
+                # Asked right before each start: it may be on its way out since.
+                if agent_id not in self._departures:
+                    await self._start(agents, agent_id)
+
+    async def _start(self, agents: Any, agent_id: str) -> None:
+        try:
+            await agents.start_child(agent_spec(self._mission, agent_id))
+        except StartFailed as failure:
+            log.warning("agent %s cannot be started, the tick tries again: %s", agent_id, failure)
 
     def _moved(self, change: Change) -> bool:
         """Whether an agent has come or gone."""
@@ -187,8 +198,10 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
         after = json.loads(change.after) if change.after is not None else {}
         match change.entity:
             case "tasks":
-                if after.get("status") in (None, TaskStatus.DONE, TaskStatus.ARCHIVED):
-                    return None  # others may have waited for it
+                if not after:
+                    return None  # others may have waited for it: nobody can tell any more
+                if after["status"] in (TaskStatus.DONE, TaskStatus.ARCHIVED):
+                    souls |= reads.souls_waiting_for(change.entity_id)
                 souls.add(str(after["assignee"]))
             case "task_dependencies" | "projects":
                 return None
@@ -199,7 +212,7 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
             case "pulses" if after.get("state") == PulseState.ENDED.value:
                 task = reads.find_task(after["task_id"])  # it may have waited for this end
                 souls.update([task.assignee] if task and task.assignee else [])
-            case "messages":
+            case "messages" if after:
                 souls.add(str(after["to_agent"]).partition(":")[0])
             case _:
                 pass

@@ -113,6 +113,16 @@ class OutcomeKind(Enum):
 
 
 @attrs.frozen
+class Progress:
+    """What an attempt said, and what it took, so far."""
+
+    output: str = ""
+    """As in :class:`Outcome`."""
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@attrs.frozen
 class Outcome:
     """What came of an attempt."""
 
@@ -123,6 +133,11 @@ class Outcome:
     """The last of what the agent said, at most 4,000 characters."""
     tokens: int | None = None
     cost_usd: float | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """What it said and took, however it ended."""
+        return Progress(self.output, self.tokens, self.cost_usd)
 
 
 @attrs.frozen
@@ -145,6 +160,9 @@ class Life(Protocol):
 
     async def started(self, handle: RunHandle) -> None:
         """Make *handle* durable.  The run must not act before this returns."""
+
+    def cut_short(self, progress: Progress) -> None:
+        """The run was ended by cancelling, after *progress*: that is kept, and charged."""
 
 
 class Runner(Protocol):

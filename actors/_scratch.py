@@ -24,7 +24,15 @@ def remove_scratch(pulse_id: str) -> None:
         for entry in entries:
             ours = entry.name.startswith(_prefix(pulse_id))
             if ours and entry.stat(follow_symlinks=False).st_uid == os.getuid():
-                shutil.rmtree(entry.path, ignore_errors=True)
+                _remove(entry.path)
+
+
+def _remove(folder: str) -> None:
+    # Go's cache of modules, for one, is of folders in which nothing can be removed.
+    for *_, descriptor in os.fwalk(folder):
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prefix(pulse_id: str) -> str:

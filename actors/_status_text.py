@@ -27,6 +27,11 @@ TAIL_CHARS = 2_000
 """How much of each layer of memory is quoted."""
 NOTE_CHARS = 4_000
 """How much of a message is quoted."""
+THOUGHT_CHARS = 2_000
+"""How much of an event is quoted."""
+DESCRIPTION_CHARS = 50_000
+"""How much of a card is quoted."""
+RECENT_ATTEMPTS = 10
 RECENT_EVENTS = 5
 RECENT_NOTES = 5
 
@@ -60,7 +65,7 @@ class Standing:
     """The messages that this pulse is the first to be shown; each is in one pulse's status text."""
     events: tuple[TaskEvent, ...] = ()
     earlier: tuple[Pulse, ...] = ()
-    """Attempts at the same task, oldest first."""
+    """The last attempts at the same task, oldest first."""
 
 
 SECTIONS = {
@@ -91,13 +96,15 @@ def _values(standing: Standing) -> dict[str, str]:
         "agent_id": standing.agent.id,
         "attempt": attempt_line(standing),
         "context": _tail(layers.context),
-        "events": _listed(f"{e.kind}: {e.thought}" for e in standing.events),
+        "events": _listed(map(_event, standing.events)),
         "learned": _tail(layers.learned) or "nothing yet",
         "notes": _listed(_notes(standing)),
         "project_id": standing.agent.project_id,
         "scoped_path": standing.path,
         "soul": layers.soul.strip(),
-        "task_description": task.description if task else "",
+        "task_description": _head(task.description, DESCRIPTION_CHARS, "on the card")
+        if task
+        else "",
         "task_id": task.id if task else "none",
         "task_title": task.title if task else "none",
         "working": _tail(layers.working),
@@ -105,7 +112,7 @@ def _values(standing: Standing) -> dict[str, str]:
 
 
 def attempt_line(standing: Standing) -> str:
-    """Return what became of earlier attempts, or nothing on the first."""
+    """Return what became of the last attempts, or nothing where all is well."""
     bad = [p for p in standing.earlier if p.outcome not in (None, "succeeded", "not_started")]
     if not bad or standing.pulse.kind is not PulseKind.WORK:
         return ""
@@ -141,13 +148,17 @@ def _notes(standing: Standing) -> Iterable[str]:
     older = [note for note in standing.news if note.id not in tail]
     for note in (*older, *standing.notes):
         mark = " (new)" if note.id in new else ""
-        yield f"{note.sender}{mark}: {_head(note.text)}"
+        yield f"{note.sender}{mark}: {_head(note.text, NOTE_CHARS, 'in your history.jsonl')}"
 
 
-def _head(text: str) -> str:
-    if len(text) <= NOTE_CHARS:
+def _event(event: TaskEvent) -> str:
+    return f"{event.kind}: {_head(event.thought, THOUGHT_CHARS, 'among the events of the task')}"
+
+
+def _head(text: str, chars: int, where: str) -> str:
+    if len(text) <= chars:
         return text
-    return f"{text[:NOTE_CHARS]}... (the whole of it stands in your history.jsonl)"
+    return f"{text[:chars]}... (the whole of it stands {where})"
 
 
 def _tail(text: str) -> str:

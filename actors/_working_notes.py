@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
+import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 import attrs
 
-from ..storage import US, Change, Pulse, PulseKind, Reads, sync_folder
+from ..storage import US, Change, Pulse, PulseKind, Reads, replace_file, sync_folder
 from ._home import Scope
 from ._mirror_files import make_folder
 from ._runner import OutcomeKind
+
+COPIED_BYTES = 1 << 23
+"""Larger notes are moved instead; as the limit of what the file operations write."""
+ROUNDS = 4
 
 
 @attrs.frozen
@@ -61,17 +68,44 @@ def _missed(reads: Reads, pulse: Pulse) -> Occasion | None:
 
 
 def put_away(scope: Scope, occasion: Occasion) -> None:
-    """Move the agent's notes to the archive, unless that was done on this occasion."""
+    """Put the agent's notes into the archive, unless that was done on this occasion."""
     soul = occasion.agent_id.partition(":")[0]
     notes = scope.agent(soul) / "working.md"
     kept = scope.archive / f"{soul}-{occasion.id}.md"
-    # Renamed, not read: a link that an agent left there is moved, never followed.
-    if not os.path.lexists(notes) or not notes.lstat().st_size or os.path.lexists(kept):
+    if not os.path.lexists(notes) or not notes.lstat().st_size:
         return
+    plain = _is_plain(notes)
+    if os.path.lexists(kept) and not (plain and filecmp.cmp(notes, kept, shallow=False)):
+        return  # or a crash came between the copy and the cut
     make_folder(kept.parent, below=scope.path)
+    if plain:
+        _cut(notes, kept)
+        return
+    # Renamed, not read: a link that an agent left there is moved, never followed.
     notes.rename(kept)
     sync_folder(kept.parent)
     sync_folder(notes.parent)
+
+
+def _is_plain(notes: Path) -> bool:
+    found = notes.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > COPIED_BYTES:
+        return False
+    return os.access(notes, os.R_OK | os.W_OK)
+
+
+def _cut(notes: Path, kept: Path) -> None:
+    """Copy, and leave an empty file: a confined command may write this one, and make no other."""
+    with os.fdopen(os.open(notes, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
+        text = b""
+        for _ in range(ROUNDS):
+            more = file.read(COPIED_BYTES)
+            if not more:
+                break
+            text += more  # which the command may have added meanwhile
+            replace_file(kept, text, mode=0o644)
+        file.truncate(0)
+        os.fsync(file.fileno())
 
 
 def put_away_late(scope: Scope, occasion: Occasion) -> None:

@@ -18,6 +18,7 @@ from ..storage import Forbidden, Invalid, Unavailable, from_wire
 from ._local_socket import short_name
 from ._origin import LOCAL_HOST
 from ._peer import may_be_told, uid_of_peer
+from ._tcp_table import End, read_table, servers
 
 UNIX = "unix:"
 CONNECT_WITHIN_S = 10.0
@@ -83,7 +84,7 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
 
     Raises:
         Invalid: that is no such address.
-        Forbidden: another user's program listens on the socket; it was told nothing.
+        Forbidden: another user's program listens there; it was told nothing.
         Unavailable: nobody listens there.
         Unauthenticated: the token was refused.
     """
@@ -118,9 +119,11 @@ async def _reach(url: str) -> Stream:
         raise Invalid(f"no address of a sidecar: {url}; it is as http://127.0.0.1:18700")
     try:
         with trio.fail_after(CONNECT_WITHIN_S):
-            return await open_stream(host, port)
+            stream = await open_stream(host, port)
     except (OSError, trio.TooSlowError) as error:
         raise _nobody(url, error) from None
+    await _check_user(url, stream)
+    return stream
 
 
 async def _reach_local(url: str) -> trio.SocketStream:
@@ -129,11 +132,37 @@ async def _reach_local(url: str) -> trio.SocketStream:
             stream = await trio.open_unix_socket(name)
     except OSError as error:
         raise _nobody(url, error) from None
-    uid = uid_of_peer(stream.socket)
-    if not may_be_told(uid):
-        await trio.aclose_forcefully(stream)
-        raise Forbidden(f"a program of user {uid} listens on {url}: it gets no token of yours")
+    await _check_user(url, stream)
     return stream
+
+
+async def _check_user(url: str, stream: Stream) -> None:
+    """Close *stream* and refuse it where a program of another user is at its other end."""
+    try:
+        others = [uid for uid in _users_of(stream) if not may_be_told(uid)]
+    except OSError as error:  # it has hung up
+        await trio.aclose_forcefully(stream)
+        raise _nobody(url, error) from None
+    if others:
+        await trio.aclose_forcefully(stream)
+        raise Forbidden(
+            f"a program of user {others[0]} listens on {url}: it gets no token of yours"
+        )
+
+
+def _users_of(stream: Stream) -> set[int]:
+    """Return whose program is at the other end; nobody where the kernel does not tell.
+
+    Of TCP Linux does, for the programs of its own host.
+    """
+    if isinstance(stream, trio.SSLStream):
+        return set()  # a certificate proves more
+    if stream.socket.family == trio.socket.AF_UNIX:
+        return {uid_of_peer(stream.socket)}
+    theirs = End.of(stream.socket.getpeername())
+    if not theirs.address.is_loopback:
+        return set()
+    return servers(read_table(), End.of(stream.socket.getsockname()), theirs)
 
 
 _STREAMS: dict[str, Callable[[str, int], Awaitable[Stream]]] = {

@@ -28,7 +28,7 @@ class Admission:
 
     caller: Caller
     over: trio.Event | None = None
-    """Set when the token is revoked; an agent's is looked up at each call instead."""
+    """Set when the token is revoked."""
 
 
 class Doorkeeper:
@@ -60,19 +60,16 @@ class Doorkeeper:
     def recognise(self, token: str, peer: Peer) -> Admission:
         """Return who holds *token*.
 
-        Once too many were wrong, tokens from that place are not looked at for a while: but those of
-        our own user are, or a stray program could keep its owner out.
+        Only wrong ones are counted: a good one cannot be guessed, and a stray program would keep
+        all others of its host out.
 
         Raises:
             Unauthenticated: nobody.
             Limited: too many wrong tokens came from there.
         """
-        failures, now = self._failures.of(peer.place), trio.current_time()
-        if not peer.is_user and (wait := failures.wait(now)):
-            raise _too_many(wait)
         admission = self._holder(token)
         if admission is None:
-            raise self._wrong(failures.take(now))
+            raise self._wrong(self._failures.of(peer.place).take(trio.current_time()))
         return admission
 
     def counted(self, caller: Caller) -> Caller:
@@ -82,7 +79,7 @@ class Doorkeeper:
 
     def seat(self, caller: Caller) -> AbstractContextManager[None]:
         """Return what holds a connection for *caller*; entering it raises Limited where all are."""
-        return self._seats.taken(caller.name)
+        return self._seats.taken(caller.name, is_agent=caller.identity is not None)
 
     def _holder(self, token: str) -> Admission | None:
         credential = self._principals.holder(token)
@@ -90,7 +87,9 @@ class Doorkeeper:
             caller = Caller(credential.name, credential.access)
             return Admission(self.counted(caller), credential.over)
         identity = self._agents.holder(token)
-        return Admission(self.counted(of_agent(identity))) if identity is not None else None
+        if identity is None:
+            return None
+        return Admission(self.counted(of_agent(identity)), self._agents.over(token))
 
     @staticmethod
     def _wrong(wait: float) -> MissionError:
@@ -99,6 +98,6 @@ class Doorkeeper:
 
 def _too_many(wait: float) -> Limited:
     return Limited(
-        "too many wrong tokens came from this host: wait, or connect by the Unix socket",
+        "too many wrong tokens came from this host: wait, and use one that has not ended",
         retry_after_ms=math.ceil(wait * 1000),
     )

@@ -74,7 +74,7 @@ _CODE = {
 """Interpreters, and the options that hold their programs."""
 _LINKING_CODE = re.compile(
     r"symlink|hardlink_to|link_to\b|\bos\.link\b|linkSync|\bfs\.link\b|File\.link|"
-    r"(?<![\w.])link\s*\(|file\s+link|[\"'`/\s(]ln[\"']?\s*,?\s+[\"']?-?\w",
+    r"(?<![\w.])link\s*\(|file\s+link|[\"'`/\s(]ln[\"']?(?:\s*,)?\s+[\"']?-?\w",
     re.IGNORECASE,
 )
 
@@ -251,7 +251,8 @@ def _has(words: Sequence[str], letters: str, *long: str) -> bool:
     for word in words:
         if word == "--":
             return False
-        if word in long or re.fullmatch(rf"-[A-Za-z]*[{letters}][A-Za-z]*", word):
+        short = re.fullmatch(r"-[A-Za-z]+", word) and not set(letters).isdisjoint(word)
+        if word in long or short:
             return True
     return False
 
@@ -263,7 +264,7 @@ def _git_links(words: Sequence[str]) -> bool:
         return False
     if _has(words, "ls", "--local", "--shared"):
         return True
-    return not any(re.match(r"[\w.+-]+://|[\w.-]+@?[\w.-]*:", word) for word in named[1:])
+    return not any(re.match(r"[\w.+-]+://|[\w.-]+(?:@[\w.-]*)?:", word) for word in named[1:])
 
 
 def _code_links(program: Program) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import re
 from enum import Enum
 
 from ..storage import Invalid
@@ -39,6 +40,22 @@ def encode(content: Content, encoding: Encoding) -> tuple[str, int]:
     if data and not text:
         raise Invalid("length is shorter than the character at offset", field="length")
     return text, len(data) - left
+
+
+def digest(expected: str | None) -> str | None:
+    """Return a parameter `expected_sha256` as digests are compared.
+
+    Raises:
+        Invalid: it is none, nor "absent".
+    """
+    if expected is None or expected == "absent":
+        return expected
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", expected):
+        raise Invalid(
+            "expected_sha256 must be the 64 digits that a read answered, or 'absent'",
+            field="expected_sha256",
+        )
+    return expected.lower()
 
 
 def decode(content: str, encoding: Encoding, field: str) -> bytes:

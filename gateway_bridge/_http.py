@@ -39,6 +39,7 @@ class StrictServer(TCPServer):
         super().__init__(*rest)
         self._max_headers = max_headers
         self._message_bytes = message_bytes
+        self.send_lock = cast("trio.Lock", _SendLock())
 
     async def run(self) -> None:
         """Serve to the end of the connection."""
@@ -69,6 +70,22 @@ class StrictServer(TCPServer):
             None,
             self.protocol_send,
         )
+
+
+class _SendLock:
+    """Of trio's locks the one that lets in at once where nobody is: that is a pass less a frame."""
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+
+    async def __aenter__(self) -> None:
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class StrictProtocol(H11Protocol):

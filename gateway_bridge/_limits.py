@@ -39,7 +39,9 @@ class Limits:
     connections: int = _most(500)
     """Of callers that were let in, in all."""
     connections_each: int = _most(250)
-    """Of one caller."""
+    """Of one operator or principal."""
+    agent_connections_each: int = _most(16)
+    """Of one agent; all agents together have at most half of all connections."""
     strangers: int = _most(64)
     """Connections on which nobody was let in yet; with one more the oldest is cut."""
     header_bytes: int = _most(16 * 1024)
@@ -111,31 +113,41 @@ class Seats:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._held: dict[str, int] = {}
+        self._held: dict[tuple[str, bool], int] = {}
 
     @contextmanager
-    def taken(self, name: str) -> Iterator[None]:
+    def taken(self, name: str, *, is_agent: bool = False) -> Iterator[None]:
         """Hold a connection for *name* while the block runs.
 
         Raises:
             Limited: *name* has too many, or all together have.
         """
-        held = self._held.get(name, 0)
-        if held >= self._limits.connections_each:
-            raise Limited(
-                f"{name} has {held} connections: close some, or raise limits.connections_each",
-                retry_after_ms=SEAT_RETRY_MS,
-            )
-        if sum(self._held.values()) >= self._limits.connections:
-            raise Limited(
-                f"all {self._limits.connections} connections are taken: come back later, or raise"
-                " limits.connections",
-                retry_after_ms=SEAT_RETRY_MS,
-            )
-        self._held[name] = held + 1
+        who = name, is_agent
+        held = self._held.get(who, 0)
+        self._check_own(name, held, is_agent=is_agent)
+        self._check_all(is_agent=is_agent)
+        self._held[who] = held + 1
         try:
             yield
         finally:
-            self._held[name] -= 1
-            if not self._held[name]:
-                del self._held[name]
+            self._held[who] -= 1
+            if not self._held[who]:
+                del self._held[who]
+
+    def _check_own(self, name: str, held: int, *, is_agent: bool) -> None:
+        limit = "agent_connections_each" if is_agent else "connections_each"
+        if held >= getattr(self._limits, limit):
+            raise Limited(
+                f"{name} has {held} connections: close some, or raise limits.{limit}",
+                retry_after_ms=SEAT_RETRY_MS,
+            )
+
+    def _check_all(self, *, is_agent: bool) -> None:
+        all_, for_agents = self._limits.connections, max(1, self._limits.connections // 2)
+        of_agents = sum(held for (_, agents), held in self._held.items() if agents)
+        if sum(self._held.values()) >= all_ or (is_agent and of_agents >= for_agents):
+            raise Limited(
+                f"all {for_agents if is_agent else all_} connections are taken: come back later, or"
+                " raise limits.connections",
+                retry_after_ms=SEAT_RETRY_MS,
+            )

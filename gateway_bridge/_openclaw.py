@@ -26,6 +26,7 @@ from ..actors import (
     Outcome,
     OutcomeKind,
     Page,
+    Progress,
     PulseOrder,
     RunHandle,
     SessionOrder,
@@ -166,7 +167,7 @@ class OpenClawRunner:
             return Outcome(OutcomeKind.NOT_STARTED, "it was never dispatched")
         run = Run(order.session_key, handle.run_id, handle.boot_id or "", doubtful=True)
         with self._gateway.watch(run.run_id, run.session_key) as updates:
-            async with self._stopped_unless_over(run):
+            async with self._stopped_unless_over(run, life):
                 outcome = await self._follow(run, life, updates)
         if outcome.kind is OutcomeKind.NOT_STARTED and self._gateway.boot_id == run.boot_id:
             # What our earlier life asked for may be on its way there still, and begin beside the
@@ -176,7 +177,7 @@ class OpenClawRunner:
 
     async def _begin(self, run: Run, order: PulseOrder, life: Life) -> Outcome:
         with self._gateway.watch(run.run_id, run.session_key) as updates:
-            async with self._stopped_unless_over(run):
+            async with self._stopped_unless_over(run, life):
                 return await self._dispatch(run, order) or await self._follow(run, life, updates)
 
     async def _dispatch(self, run: Run, order: PulseOrder) -> Outcome | None:
@@ -300,14 +301,14 @@ class OpenClawRunner:
         return attrs.evolve(outcome, tokens=turn.tokens, cost_usd=turn.cost_usd)
 
     @asynccontextmanager
-    async def _stopped_unless_over(self, run: Run) -> AsyncIterator[None]:
+    async def _stopped_unless_over(self, run: Run, life: Life) -> AsyncIterator[None]:
         """Leave nothing running where the block is cancelled or fails."""
         try:
             yield
         except BaseException:  # cancellation above all; raised again below, whatever it is
             self._unfinished[run.session_key] = run
             with trio.move_on_after(ABORT_TIMEOUT_S, shield=True), suppress(MissionError):
-                await self._reaching(self._stop, run)
+                life.cut_short(await self._reaching(self._stop, run))
             if run.session_key in self._unfinished:
                 log.warning("run %s could not be stopped yet", run.run_id)
             raise
@@ -317,13 +318,22 @@ class OpenClawRunner:
         if run is not None:
             await self._stop(run)
 
-    async def _stop(self, run: Run) -> None:
-        """Stop *run*, and prove it."""
+    async def _stop(self, run: Run) -> Progress:
+        """Stop *run*, and prove it; return how far it came."""
         if self._gateway.boot_id == run.boot_id:
             await self._abort(run)
+            progress = await self._progress(run)
         else:
-            await self._conclude(run)
+            progress = (await self._conclude(run)).progress
         self._unfinished.pop(run.session_key, None)
+        return progress
+
+    async def _progress(self, run: Run) -> Progress:
+        """Ask the transcript how far *run* came; that it cannot be read is no reason to fail."""
+        try:
+            return (await self._read(run)).progress
+        except MissionError:
+            return Progress()
 
     async def _abort(self, run: Run) -> None:
         """Abort *run* in the life of the Gateway that took it, with the commands it left."""

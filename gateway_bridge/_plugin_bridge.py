@@ -101,6 +101,8 @@ class PluginBridge:
         self._links = links
         self._visit = visit
         self._tool_check = ToolCheck(mission)
+        self._rest: trio.Event | None = None
+        """Of the task that listens next; None where none rests."""
         self._told: dict[str, tuple[str, str]] = {}
         """By agent: the pulse that was told last, and what."""
 
@@ -138,13 +140,34 @@ class PluginBridge:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell_events, send)
                 nursery.start_soon(_end_with, admission)
-                while True:
-                    with trio.fail_after(SILENT_AFTER_S):
-                        text = await receive()
-                    nursery.start_soon(self._handle, text, send)
+                nursery.start_soon(self._attend, nursery, receive, send)
         finally:
             self._links.connected -= 1
             self._links.with_hooks -= hooks
+
+    async def _attend(
+        self,
+        nursery: trio.Nursery,
+        receive: Callable[[], Awaitable[str | bytes]],
+        send: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Take messages and answer them; while this task answers, another one listens.
+
+        One that has rested is there at once, where it would take time to start one for each call.
+        """
+        while True:
+            with trio.fail_after(SILENT_AFTER_S):
+                text = await receive()
+            if self._rest is None:
+                nursery.start_soon(self._attend, nursery, receive, send)
+            else:
+                self._rest.set()
+                self._rest = None
+            await self._handle(text, send)
+            if self._rest is not None:
+                return  # one is enough
+            self._rest = rest = trio.Event()
+            await rest.wait()
 
     def _greet(self, text: str | bytes) -> tuple[bool, Admission, str]:
         (item,) = jsonrpc.parse(text).items[:1]

@@ -154,6 +154,7 @@ class Conversation:
                     text = await receive()
                     await self._places.acquire()
                     nursery.start_soon(self._handle, text, nursery)
+            self._hear_no_more()
             with trio.move_on_after(ENDING_WITHIN_S):
                 for _ in range(MAX_CONCURRENT):
                     await self._places.acquire()

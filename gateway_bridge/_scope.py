@@ -15,6 +15,8 @@ from typing import Any
 
 import attrs
 
+from ..storage.files import SECRETS
+
 READING = frozenset({"read", "ls", "find", "grep", "image", "pdf"})
 """Tools that change nothing."""
 COMMANDS = frozenset({"exec", "bash", "process", "terminal", "code_execution"})
@@ -46,7 +48,7 @@ class ToolScope:
     """The folders that an agent's tools are held to."""
 
     project: Path
-    """May be read, all of it."""
+    """May be read, but for its secrets."""
     cwd: Path
     """Where relative paths begin; may be written, all of it."""
     notes: Path
@@ -63,12 +65,12 @@ class ToolScope:
         paths = {*_named(params, patch=tool == "apply_patch"), *_listed(derived)}
         writes = tool not in READING and tool not in COMMANDS
         for path in sorted(paths):
-            why = self._judge(path, writes=writes)
+            why = self._judge(path, tool, writes=writes)
             if why:
                 return f"{tool} refused: {path!r} {why}"
         return None
 
-    def _judge(self, path: str, *, writes: bool) -> str | None:
+    def _judge(self, path: str, tool: str, *, writes: bool) -> str | None:
         if "\0" in path:
             return "is not a path"
         if path.startswith("~"):
@@ -77,12 +79,23 @@ class ToolScope:
         project, source = (Path(os.path.realpath(each)) for each in (self.project, self.cwd))
         if not real.is_relative_to(project):
             return "is outside your project: stay in your working folder"
+        if secret := _secret(real, project, tool):
+            return secret
         if writes and not real.is_relative_to(source) and real != self._notes(project):
             return "is kept by Mission Control: write in src/ or in your own working.md"
         return None
 
     def _notes(self, project: Path) -> Path:
         return project / self.notes.relative_to(self.project)
+
+
+def _secret(real: Path, project: Path, tool: str) -> str | None:
+    top = real.relative_to(project).parts[:1]
+    if top and top[0].casefold() == SECRETS:
+        return "is for administrators only: do without"
+    if tool == "grep" and not top and (project / SECRETS).exists():
+        return "holds what is for administrators only: search in src/ or another folder"
+    return None
 
 
 def _named(params: Mapping[str, Any], *, patch: bool) -> Iterator[str]:

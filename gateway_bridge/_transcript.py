@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ..actors import Outcome, OutcomeKind
+from ..actors import Outcome, OutcomeKind, Progress
 
 OUTPUT_CHARS = 4000
 RECOVERY = "main_session_restart_recovery"
@@ -61,6 +61,12 @@ class Transcript:
         costs = (part(part(row, "usage"), "cost").get("total") for row in self.rows)
         return sum(_number(cost) for cost in costs) if self.tokens else None
 
+    @property
+    def progress(self) -> Progress:
+        """How far the run came."""
+        said = "\n".join(_said(row) for row in self.rows)
+        return Progress(said[-OUTPUT_CHARS:], self.tokens, self.cost_usd)
+
     def outcome(self) -> Outcome | None:
         """How the run ended; None where it is interrupted, or still runs."""
         if not self.exists:
@@ -80,8 +86,8 @@ class Transcript:
         return self._ended(OutcomeKind.LOST, why)
 
     def _ended(self, kind: OutcomeKind, detail: str) -> Outcome:
-        said = "\n".join(_said(row) for row in self.rows)
-        return Outcome(kind, detail, said[-OUTPUT_CHARS:], self.tokens, self.cost_usd)
+        told = self.progress
+        return Outcome(kind, detail, told.output, told.tokens, told.cost_usd)
 
 
 _KIND_BY_STOP = {

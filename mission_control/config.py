@@ -107,7 +107,7 @@ class ProcessSettings:
     write: tuple[str, ...] = ()
     """Paths that they may change as well."""
     links: tuple[str, ...] = ()
-    """Projects in which they may make links."""
+    """Projects in which they may make links; `*` for all."""
 
     def __attrs_post_init__(self) -> None:
         if self.command and self.profile:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str, *, mode: int = 0o600) -> os.stat_result:
+def replace_file(path: Path, text: str | bytes, *, mode: int = 0o600) -> os.stat_result:
     """Make *path* hold *text*: a reader, or a power cut, finds the old text or the new one.
 
     Returns:
@@ -17,8 +17,8 @@ def replace_file(path: Path, text: str, *, mode: int = 0o600) -> os.stat_result:
     staged = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
     descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(descriptor)
             staged.replace(path)

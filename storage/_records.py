@@ -297,6 +297,8 @@ class HelpRequest:
     version: int = 1
     told_at: int | None = None
     """When it was sent to a person through the Gateway."""
+    halts: bool = True
+    """Whether its agent waits for the answer, or goes on with other tasks meanwhile."""
 
 
 @attrs.frozen
@@ -318,6 +320,8 @@ class Message:
     """Pulses that were shown it and failed."""
     not_before: int | None = None
     """No reason for a pulse before this time."""
+    hops: int = 0
+    """How many messages led to it, one by the other: its sender was shown the last of them."""
 
 
 @attrs.frozen

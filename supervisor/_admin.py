@@ -123,7 +123,8 @@ class SupervisorRef(Ref[Any]):
     """The ref of a supervisor.
 
     A supervisor does one thing at a time: while it starts a child, calls wait.  They wait for
-    as long as it takes; put a cancel scope around one that should not.  All raise ActorDead
+    as long as it takes; put a cancel scope around one that should not.  A dynamic supervisor
+    does not let them wait while it terminates a child.  All raise ActorDead
     when there is no supervisor, or it ends meanwhile.
     """
 

@@ -7,8 +7,20 @@ import itertools
 import math
 from typing import Any, Literal, cast
 
-from ._admin import ChildCounts, Reconfigure, SupervisorRef, SupervisorSpec
+from ._admin import (
+    Admin,
+    ChildCounts,
+    DeleteChild,
+    GetSpec,
+    Reconfigure,
+    RestartChild,
+    StartChild,
+    SupervisorRef,
+    SupervisorSpec,
+    TerminateChild,
+)
 from ._cell import Cell
+from ._deferred import Deferred
 from ._errors import (
     BadFlags,
     BadSpec,
@@ -20,10 +32,12 @@ from ._errors import (
 )
 from ._family import Family
 from ._flags import Flags
+from ._incarnation import Incarnation
+from ._mailbox import PENDING
 from ._policy import AutoShutdown, Backoff, Intensity, Restart, Strategy
 from ._ref import Ref
 from ._spec import ChildSpec, Shutdown, check_specs
-from ._stopping import stop_together
+from ._stopping import ask_to_stop, see_off, stop_together
 
 
 class DynamicSupervisor(Family):
@@ -39,6 +53,8 @@ class DynamicSupervisor(Family):
         self._template = template
         self._max_children = max_children
         self._numbers = itertools.count(1)
+        self._leaving: set[Cell] = set()
+        """Who is terminated, and has not ended yet."""
 
     @classmethod
     def spec(  # noqa: PLR0913 - OTP's flags and child specification in one
@@ -106,10 +122,41 @@ class DynamicSupervisor(Family):
         check_specs((spec,), self._flags.auto_shutdown)
         return self._cell_of(spec, context)
 
+    def start_now(self, request: StartChild) -> Any:
+        """As in a family; but while a child is on its way out it may have to wait for that."""
+        return PENDING if self._leaving else super().start_now(request)
+
+    async def _administer(self, message: Admin) -> object:
+        if self._leaving and self._waits_for_an_end(message):
+            self.ctx.stash()
+            return None
+        return await super()._administer(message)
+
+    def _waits_for_an_end(self, message: Admin) -> bool:
+        """Whether what is asked is about a child on its way out, or about its place."""
+        match message:
+            case StartChild(spec):
+                full = len(self._cells) >= self._max_children
+                return full or (spec is not None and self._cells.get(spec.id) in self._leaving)
+            case TerminateChild(child) | RestartChild(child) | DeleteChild(child) | GetSpec(child):
+                known = child if isinstance(child, str) else child._cell.id  # noqa: SLF001
+                return self._cells.get(known) in self._leaving
+            case _:
+                return False
+
     async def _terminate(self, child: str | Ref[Any]) -> None:
+        # Beside: its siblings know nothing of it, and what is asked about them need not wait.
         cell = self._find(child)
-        await stop_together([cell])
+        self._leaving.add(cell)
+        self.ctx.start_soon(self._see_off, cell, ask_to_stop(cell), self.ctx.defer())
+
+    async def _see_off(self, cell: Cell, incarnation: Incarnation | None, answer: Deferred) -> None:
+        if incarnation is not None:
+            await see_off([incarnation])
         self._forget(cell)
+        self._leaving.discard(cell)
+        answer.answer()
+        self.ctx.unstash_all()
 
     def _find(self, child: str | Ref[Any]) -> Cell:
         if isinstance(child, str) and self._template is not None:

@@ -286,8 +286,8 @@ class Family(Actor[Any]):
 
     async def _on_ended(self, incarnation: Incarnation) -> None:
         cell, reason = incarnation.cell, incarnation.exit
-        if cell.watched is not incarnation or reason is None:
-            return  # it was stopped by us, and dealt with then
+        if cell.watched is not incarnation or incarnation.awaited or reason is None:
+            return  # it was stopped by us, and is dealt with there
         if self._note_end(cell, reason):
             if cell.spec.backoff is None:
                 await self._restart(cell)

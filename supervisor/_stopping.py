@@ -22,13 +22,21 @@ async def stop_together(cells: Iterable[Cell]) -> None:
 
     Their ends are dealt with by this: supervisors do not hear of them again.
     """
-    incarnations = []
-    for cell in cells:
-        cell.call_off_retry()
-        if cell.watched is not None:
-            cell.watched.awaited = True
-            _ask_to_stop(cell.watched)
-            incarnations.append(cell.watched)
+    await see_off([each for each in map(ask_to_stop, cells) if each is not None])
+
+
+def ask_to_stop(cell: Cell) -> Incarnation | None:
+    """Ask *cell* to stop; return what is to be seen off, or None where nothing runs."""
+    cell.call_off_retry()
+    incarnation = cell.watched
+    if incarnation is not None:
+        incarnation.awaited = True
+        _ask_to_stop(incarnation)
+    return incarnation
+
+
+async def see_off(incarnations: list[Incarnation]) -> None:
+    """Wait for the ends of those that were asked to stop; kill who does not in its own time."""
     incarnations.sort(key=lambda incarnation: incarnation.deadline)
     for incarnation in incarnations:
         if incarnation.exit is None and not incarnation.killed:

@@ -162,6 +162,7 @@ async def destroy(request: Request[AgentParams]) -> dict[str, Any]:
     mission = request.mission
     agent = mission.reads.agent(request.params.instance_id)
     request.caller.require_project(agent.project_id)
+    _require_active(request, agent.project_id)
     dismiss = Dismiss(agent.id, request.caller.name, request.key)
     session, order = mission.reads.session(agent.id), session_order(mission, agent)
     gone = _answer(await mission.ask(roster_name(agent.project_id), dismiss))

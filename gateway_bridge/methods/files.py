@@ -33,7 +33,7 @@ from ...storage.files import (
 )
 from ...storage.files import Access as FileAccess
 from .._callers import Access
-from .._file_content import decode, encode
+from .._file_content import decode, digest, encode
 from .._file_params import (
     AppendParams,
     DeleteParams,
@@ -152,7 +152,8 @@ async def write(request: Request[WriteParams]) -> dict[str, Any]:
     """Make a file hold a content, all of it or nothing."""
     params = request.params
     data = decode(params.content, params.encoding, "content")
-    wanted = WriteFile(params.path, data, params.expected_sha256, params.overwrite)
+    expected = digest(params.expected_sha256)
+    wanted = WriteFile(params.path, data, expected, params.overwrite)
     return await _change(request, wanted, params.wait_s)
 
 
@@ -170,7 +171,8 @@ async def edit(request: Request[EditParams]) -> dict[str, Any]:
     params = request.params
     old = decode(params.old, params.encoding, "old")
     new = decode(params.new, params.encoding, "new")
-    wanted = EditFile(params.path, old, new, params.everywhere, params.expected_sha256)
+    expected = digest(params.expected_sha256)
+    wanted = EditFile(params.path, old, new, params.everywhere, expected)
     return await _change(request, wanted, params.wait_s)
 
 

@@ -26,6 +26,7 @@ from .._wire import to_wire
 from .agents import AgentParams
 
 MAX_PULSES = 500
+MAX_REASON_CHARS = 1_000
 
 
 @attrs.frozen
@@ -128,7 +129,9 @@ async def trigger(request: Request[AgentParams]) -> dict[str, Any]:
 @method("mission.pulse.kill", EndParams, Access.WRITE, "mission.agent.kill")
 async def kill(request: Request[EndParams]) -> dict[str, Any]:
     """Abort the attempt that an agent makes now; its task goes back to the backlog."""
-    agent = _active(request, request.params.instance_id)
+    agent = _to_end(request)
+    if request.mission.reads.open_pulse(agent.id) is None:
+        raise Conflict(f"no attempt of {agent.id} runs: there is nothing to end")
     request.mission.find(pulse_name(agent.id)).tell(Kill(request.params.reason))
     return _answer(agent)
 
@@ -136,10 +139,16 @@ async def kill(request: Request[EndParams]) -> dict[str, Any]:
 @method("mission.pulse.restart", EndParams, Access.WRITE)
 async def restart(request: Request[EndParams]) -> dict[str, Any]:
     """Abort the attempt that an agent makes now, without blame, and begin another at once."""
-    agent = _active(request, request.params.instance_id)
+    agent = _to_end(request)
     _require_ready(request, agent)
     request.mission.find(pulse_name(agent.id)).tell(Restart(request.params.reason))
     return _answer(agent)
+
+
+def _to_end(request: Request[EndParams]) -> Agent:
+    if len(request.params.reason) > MAX_REASON_CHARS:
+        raise Invalid(f"reason must have at most {MAX_REASON_CHARS} characters", field="reason")
+    return _active(request, request.params.instance_id)
 
 
 def _active(request: Request[Any], agent_id: str) -> Agent:

@@ -134,18 +134,19 @@ export class Bridge {
     const { callMs, connectGraceMs } = this.#limits;
     const { timeoutMs = callMs, graceMs = connectGraceMs, signal } = options;
     const call = this.#admit(method, params);
-    const timers = [
-      setTimeout(() => this.#abandon(call, "bridge-deadline", timeoutMs), timeoutMs),
-      setTimeout(() => this.#expire(call), graceMs),
-    ];
+    const deadline = setTimeout(() => this.#abandon(call, "bridge-deadline", timeoutMs), timeoutMs);
+    /** @type {NodeJS.Timeout | undefined} */
+    let grace;
     const abort = () => this.#abandon(call, "bridge-aborted");
     signal?.addEventListener("abort", abort, { once: true });
     try {
       if (signal?.aborted) abort();
       else if (this.#link?.ready) this.#send(call);
+      else grace = setTimeout(() => this.#expire(call), graceMs);
       return await call.promise;
     } finally {
-      timers.forEach(clearTimeout);
+      clearTimeout(deadline);
+      clearTimeout(grace);
       signal?.removeEventListener("abort", abort);
       this.#calls.delete(call.id);
     }

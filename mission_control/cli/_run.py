@@ -14,6 +14,7 @@ from typing import Any
 import click
 import trio
 
+from ..actors import OPEN_FILES
 from ..app import open_mission_control
 from ..config import Config, load_config
 from ..logs import log_into
@@ -35,6 +36,7 @@ def run(shared: Shared, /, verbose: bool, until_eof: bool, **options: Any) -> No
     """Run the sidecar until it is told to stop."""
     # A parent wants it back at once when it is killed; and it ends with its parent.
     lifelines = (sys.stdin.fileno(), keep()) if until_eof else ()
+    OPEN_FILES.raise_limit()
     config = load_config(shared.home, _flags(options))
     level = logging.INFO if verbose else logging.WARNING
     with log_into(shared.home, console=level) as release:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ..actors import Home
+from ..actors import Home, UnfitToken, read_token
 from ..storage import MissionError, SchemaMismatch, WallClock, open_reader
 from ..storage.backups import Backups
 from ..storage.schema import schema_status
@@ -50,9 +50,12 @@ def _program() -> Finding:
 
 
 def _writable(home: Path) -> Finding:
-    if os.access(home, os.W_OK | os.X_OK):
-        return ok("home", str(home))
-    return fault("home", f"{home} cannot be written to by this user", "choose another --home")
+    if not os.access(home, os.W_OK | os.X_OK):
+        return fault("home", f"{home} cannot be written to by this user", "choose another --home")
+    if home.stat().st_mode & 0o077:
+        text = f"others on this host may enter {home}"
+        return warning("home", text, f"run 'chmod 700 {home}'")
+    return ok("home", str(home))
 
 
 def _room(home: Path) -> Finding:
@@ -62,11 +65,16 @@ def _room(home: Path) -> Finding:
 
 
 def _private(home: Home) -> Iterator[Finding]:
-    for path in (home.database, home.token, home.principals, home.device):
+    for path in (home.database, home.principals, home.device):
         if path.exists() and path.stat().st_mode & 0o077:
             yield warning(
                 "secrets", f"others on this host may read {path}", f"run 'chmod 600 {path}'"
             )
+    try:
+        read_token(home.token)
+    except UnfitToken as why:
+        remedy = f"run 'chmod 600 {home.token}' if that is all, else remove it: a new one is made"
+        yield warning("secrets", f"{home.token} {why}: the sidecar will not use it", remedy)
     yield from _access(home)
 
 

@@ -17,7 +17,7 @@ from .budgets import (
     level_on,
 )
 from .erasure import EraseProject
-from .files import FILE_EVENT, NoteFileChange
+from .files import FILE_EVENT, NoteFileChange, SettleFileChange
 from .help import AnswerHelp, NoteTold, RequestHelp
 from .history import MAX_TRIMMED, TrimLog
 from .memory import DistillMemory, LogEvent, UpdateChronicle
@@ -70,6 +70,7 @@ __all__ = [
     "SetAgentStatus",
     "SetBudget",
     "SetProjectState",
+    "SettleFileChange",
     "TrimLog",
     "UpdateChronicle",
     "UpdateTask",

@@ -32,6 +32,7 @@ def copy_agent(tx: Transaction, agent: Agent, project_id: str) -> Agent:
         slot=free_slot(tx),
         current_task_id=None,
         last_pulse_at=None,
+        owes_memory=False,
         created_at=tx.at,
         updated_at=tx.at,
         version=1,

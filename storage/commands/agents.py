@@ -11,11 +11,11 @@ from .._errors import Conflict, Invalid, NotFound, Unavailable
 from .._lease import agent_lease, release_lease
 from .._records import Agent, AgentStatus, Message, PulseState, Task, TaskStatus
 from .._registry import register
-from .._table import AGENTS, PULSES, SESSIONS, SOULS, TASKS
+from .._table import AGENTS, MESSAGES, PULSES, SESSIONS, SOULS, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note, note_agent
 from ._mentions import Saying, call_mentioned
-from ._messages import send
+from ._messages import MESSAGE_DROPPED, send
 from ._slots import free_slot
 from .help import AGENT_UPDATED, free_status
 from .projects import install_soul, require_active
@@ -106,6 +106,9 @@ class DestroyAgent(Command[Agent]):
         session = tx.find(SESSIONS, "WHERE id = ?", agent.id)
         if session is not None:
             tx.remove(SESSIONS, session, AGENT_UPDATED)
+        # Not to an agent that has its name one day.
+        for message in tx.all(MESSAGES, "WHERE to_agent = ? AND read_by IS NULL", agent.id):
+            tx.remove(MESSAGES, message, MESSAGE_DROPPED)
         tx.remove(AGENTS, agent, AGENT_UPDATED)
         return agent
 

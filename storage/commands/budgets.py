@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import ClassVar
 
 import attrs
 
 from .._clock import US
-from .._days import day_of, midnight
+from .._days import day_of, days_between, midnight
 from .._errors import Invalid
 from .._records import Budget, BudgetLevel
 from .._registry import register
@@ -29,6 +28,12 @@ BUDGET_SHORT, BUDGET_SPENT = "budget_short", "budget_spent"
 _EVENTS = {BudgetLevel.SHORT: BUDGET_SHORT, BudgetLevel.SPENT: BUDGET_SPENT}
 
 WARN_AT = 0.8
+HIGHEST_LIMIT = 10**15
+
+MOST_TOKENS, MOST_COST_USD = 10**12, 1e9
+"""More than any attempt takes: who reports more is believed that much, and sums stay numbers."""
+SET_BACK_DAYS = 2
+"""By how much a clock may be set back; one that was further ahead had been wrong."""
 
 HOLDING = "WHERE id IN (?, '*') ORDER BY id"
 """The budgets that the pulses of a project are held to.  Asked with the project."""
@@ -89,8 +94,9 @@ class SetBudget(Command[Budget]):
     def _check(self) -> None:
         for field in ("tokens_per_day", "cost_usd_per_day"):
             limit = getattr(self, field)
-            if limit is not None and not 0 <= limit < math.inf:
-                raise Invalid(f"{field} must be 0 or more, not {limit}", field=field)
+            if limit is not None and not 0 <= limit <= HIGHEST_LIMIT:
+                message = f"{field} must be 0 to {HIGHEST_LIMIT}, not {limit}"
+                raise Invalid(message, field=field)
         if not 0 < self.warn_at <= 1:
             message = f"warn_at must be a share, more than 0 and at most 1, not {self.warn_at}"
             raise Invalid(message, field="warn_at")
@@ -112,6 +118,14 @@ class SetBudget(Command[Budget]):
         )
 
 
+def believed(tokens: int | None, cost_usd: float | None) -> tuple[int | None, float | None]:
+    """Return what an attempt took, of what its runner says that it took."""
+    return (
+        None if tokens is None else min(max(0, tokens), MOST_TOKENS),
+        None if cost_usd is None else min(max(0.0, cost_usd), MOST_COST_USD),  # not a NaN either
+    )
+
+
 def charge(tx: Transaction, project_id: str, tokens: int | None, cost_usd: float | None) -> None:
     """Count what a pulse took against the budgets that it is held to.
 
@@ -123,8 +137,8 @@ def charge(tx: Transaction, project_id: str, tokens: int | None, cost_usd: float
         today = _on(budget, day_of(tx.at))
         charged = attrs.evolve(
             today,
-            tokens=today.tokens + max(tokens or 0, 0),
-            cost_usd=today.cost_usd + max(cost_usd or 0.0, 0.0),
+            tokens=today.tokens + (tokens or 0),
+            cost_usd=today.cost_usd + (cost_usd or 0.0),
         )
         _put(tx, charged, BUDGET_CHARGED)
 
@@ -137,8 +151,11 @@ def _put(tx: Transaction, budget: Budget, event: str) -> Budget:
 
 
 def _on(budget: Budget, day: str) -> Budget:
-    """Return *budget* as it is on *day*: any but its own begins with nothing spent."""
-    if budget.day == day:
+    """Return *budget* as it is on *day*: a later one begins with nothing spent.
+
+    An earlier one does not, or a clock that is set back would give the day's budget out again.
+    """
+    if 0 <= days_between(day, budget.day) <= SET_BACK_DAYS:
         return budget
     return attrs.evolve(budget, day=day, tokens=0, cost_usd=0.0, level=BudgetLevel.AMPLE)
 

@@ -18,6 +18,9 @@ from .projects import require_active
 FILE_EVENT = "file"
 """The kind of these events."""
 
+_MADE = "UPDATE idempotency SET result = json_set(result, '$.made', json('true')) WHERE key = ?"
+_FREE = "DELETE FROM idempotency WHERE key = ?"
+
 
 @register
 @attrs.frozen
@@ -53,6 +56,24 @@ class NoteFileChange(Command[FileChange]):
         return self.change
 
 
+@register
+@attrs.frozen
+class SettleFileChange(Command[None]):
+    """Remember what became of a change that was noted under an idempotency key.
+
+    The key of one that was not made is free again.  Nothing is logged: the note was.
+    """
+
+    key: str
+    made: bool
+
+    RESULT: ClassVar[type] = type(None)
+
+    def apply(self, tx: Transaction) -> None:
+        """Does nothing where the key is gone."""
+        tx.connection.execute(_MADE if self.made else _FREE, [self.key])
+
+
 def _sentence(change: FileChange, failure: str | None) -> str:
     to = f" to {change.target}" if change.target is not None else ""
     size = f", {change.size} bytes" if change.size is not None else ""
@@ -62,5 +83,5 @@ def _sentence(change: FileChange, failure: str | None) -> str:
 
 def _details(change: FileChange) -> str:
     known = {name: value for name, value in attrs.asdict(change).items() if value is not None}
-    del known["request"]
+    del known["request"], known["made"]
     return json.dumps(known, ensure_ascii=False)

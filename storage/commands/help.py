@@ -145,11 +145,17 @@ def open_help(  # noqa: PLR0913 - the columns of a request
     urgency: str,
     pulse_id: str | None = None,
 ) -> HelpRequest:
-    """Ask a human about *task*, which is blocked until they answer."""
+    """Ask a human about *task*, which is blocked until they answer.
+
+    So is *agent*, unless it is the end of an attempt, *pulse_id*, that raises the question: then it
+    goes on with its other tasks.
+    """
     tx.put(TASKS, task, TASK_UPDATED, status=TaskStatus.BLOCKED)
-    agent_id = agent.id if agent else None
-    if agent is not None and agent.status is not AgentStatus.PAUSED:
+    agent_id, halts = agent.id if agent else None, pulse_id is None
+    if agent is not None and halts and agent.status is not AgentStatus.PAUSED:
         tx.put(AGENTS, agent, AGENT_UPDATED, status=AgentStatus.BLOCKED)
+    elif agent is not None and not halts and agent.current_task_id == task.id:
+        tx.put(AGENTS, agent, AGENT_UPDATED, current_task_id=None)
     note(tx, task, "help", issue, agent_id=agent_id, pulse_id=pulse_id)
     request = HelpRequest(
         id=tx.new_id(),
@@ -163,6 +169,7 @@ def open_help(  # noqa: PLR0913 - the columns of a request
         answered_by=None,
         created_at=tx.at,
         answered_at=None,
+        halts=halts,
     )
     return tx.insert(HELP_REQUESTS, request, HELP_REQUESTED)
 
@@ -219,9 +226,9 @@ def free_status(tx: Transaction, agent: Agent) -> AgentStatus:
 
 
 def waits_for_answer(tx: Transaction, agent_id: str) -> bool:
-    """Whether a question of this agent is open."""
-    asked = tx.find(HELP_REQUESTS, "WHERE agent_id = ? AND state = 'open'", agent_id)
-    return asked is not None
+    """Whether a question is open that this agent waits for."""
+    halting = "WHERE agent_id = ? AND state = 'open' AND halts = 1"
+    return tx.find(HELP_REQUESTS, halting, agent_id) is not None
 
 
 def _can_go_on(tx: Transaction, task: Task) -> bool:

@@ -24,20 +24,27 @@ from .._registry import register
 from .._table import AGENTS, MESSAGES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
-from .budgets import budgets_holding, charge, spent_budget
+from ._messages import LONGEST_BACKOFF_S
+from .budgets import believed, budgets_holding, charge, spent_budget
 from .help import AGENT_UPDATED, open_help
 
 HALTED = (AgentStatus.PAUSED, AgentStatus.BLOCKED, AgentStatus.FAILED)
 """An agent that is so gets no pulses."""
 
 PULSE_UPDATED = "pulse_updated"
-MAX_OUTPUT_CHARS = 4_000
+MAX_OUTPUT_CHARS, MAX_DETAIL_CHARS = 4_000, 1_000
 
 _DUE = "(coalesce(not_before, 0) <= ?3 OR not_before > ?3 + ?4)"
 """Who would have to wait longer than anybody does was told so before the clock jumped back."""
 
-OPEN_TASK = f"WHERE project_id = ?1 AND assignee = ?2 AND status = 1 AND {_DUE}"
-"""The task that an agent has in progress, unless its next pulse is to come later.
+_FREE = """
+ NOT EXISTS (SELECT 1 FROM pulses p WHERE p.task_id = tasks.id AND p.state <> 'ended')"""
+"""It may have been taken away from another agent in mid-run, who still works on it."""
+
+IN_HAND = "WHERE project_id = ?1 AND assignee = ?2 AND status = 1"
+"""The task that an agent has in progress.  Asked with project and soul."""
+OPEN_TASK = f"{IN_HAND} AND {_DUE} AND {_FREE}"
+"""The same, unless its next pulse is to come later.
 
 Asked with project, soul, the time, and :func:`longest_wait`; so is `READY_TASK`.
 """
@@ -49,12 +56,9 @@ READY_TASK = f"""WHERE project_id = ?1 AND assignee = ?2 AND status = 0
  AND NOT EXISTS (
    SELECT 1 FROM task_dependencies d JOIN tasks t ON t.id = d.depends_on
     WHERE d.task_id = tasks.id AND t.status NOT IN (2, 4))
- AND NOT EXISTS (SELECT 1 FROM pulses p WHERE p.task_id = tasks.id AND p.state <> 'ended')
+ AND {_FREE}
  ORDER BY priority, created_at, id"""  # noqa: S608 - constants of ours
-"""The backlog task that an agent is offered next: by priority, then age.
-
-One that another agent still works on, because it was taken away in mid-run, is not offered yet.
-"""
+"""The backlog task that an agent is offered next: by priority, then age."""
 
 SUCCEEDED = "succeeded"
 
@@ -71,8 +75,6 @@ SHOWN = "WHERE to_agent = ? AND read_by = ? ORDER BY pk"
 SHOWN_AT_ONCE = 20
 """Messages that one pulse is shown: more would leave little room for the task."""
 QUOTED_CHARS = 200
-
-LONGEST_BACKOFF_S = 3600.0
 
 
 def longest_wait(agent: Agent) -> int:
@@ -122,7 +124,7 @@ class BeginPulse(Command[Pulse | None]):
         whose, wait = (agent.project_id, agent.soul), longest_wait(agent)
         task = tx.find(TASKS, OPEN_TASK, *whose, now, wait)
         if task is None:
-            if tx.find(TASKS, OPEN_TASK, *whose, FAR_FUTURE, wait) is not None:
+            if tx.find(TASKS, IN_HAND, *whose) is not None:
                 return None  # it has one in hand that waits for its next attempt
             ready = tx.find(TASKS, READY_TASK, *whose, now, wait)
             if ready is None:
@@ -231,22 +233,23 @@ class EndPulse(Command[Pulse]):
         pulse = tx.get(PULSES, self.pulse_id)
         if pulse.state is PulseState.ENDED:
             return pulse
+        tokens, cost_usd = believed(self.tokens, self.cost_usd)
         ended = tx.put(
             PULSES,
             pulse,
             PULSE_UPDATED,
             state=PulseState.ENDED,
             outcome=self.outcome,
-            detail=self.detail,
+            detail=self.detail[:MAX_DETAIL_CHARS],
             output=self.output[-MAX_OUTPUT_CHARS:],
-            tokens=self.tokens,
-            cost_usd=self.cost_usd,
+            tokens=tokens,
+            cost_usd=cost_usd,
             ended_at=tx.at,
             effects=self.effects,
             skipped=self.skipped,
         )
         release_lease(tx.connection, agent_lease(pulse.agent_id), pulse.id)
-        charge(tx, pulse.project_id, self.tokens, self.cost_usd)
+        charge(tx, pulse.project_id, tokens, cost_usd)
         if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
             self._give_back_messages(tx, pulse)
         elif self.failed:
@@ -254,10 +257,9 @@ class EndPulse(Command[Pulse]):
         else:
             self._acknowledge_messages(tx, pulse)
         self._free_agent(tx, pulse)
-        task = tx.find(TASKS, "WHERE id = ? AND status = 1", pulse.task_id)
-        # It may have been given to another agent since, whose attempts are not this one.
-        own = task is not None and f"{task.assignee}:{task.project_id}" == pulse.agent_id
-        if task is not None and own and pulse.kind is PulseKind.WORK:
+        # In mid-run it may have been put back into the backlog, by its agent or by others.
+        task = tx.find(TASKS, "WHERE id = ? AND status IN (0, 1)", pulse.task_id)
+        if task is not None and pulse.kind is PulseKind.WORK:
             self._settle_task(tx, pulse, task)
         return ended
 
@@ -309,32 +311,44 @@ class EndPulse(Command[Pulse]):
             what = f"{told} {sender.id}: {message.text[:QUOTED_CHARS]}"
             note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)
 
+    @property
+    def _how(self) -> str:
+        return f"{self.outcome}, {self.detail[:MAX_DETAIL_CHARS]}"
+
     def _settle_task(self, tx: Transaction, pulse: Pulse, task: Task) -> None:
-        settled = self._blame(tx, pulse, task) if self.failed else self._go_on(tx, pulse, task)
-        agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
-        how = f"{self.outcome}, {self.detail}"
+        agent_id = f"{task.assignee}:{task.project_id}"
+        agent = tx.find(AGENTS, "WHERE id = ?", agent_id)
+        # It may have been given to another agent since, whose attempts are not this one.
+        own, settled = agent_id == pulse.agent_id, task
+        if own:
+            settled = self._blame(tx, pulse, task) if self.failed else self._go_on(tx, pulse, task)
         if task.side_effects and self.effects:
             issue = (
-                f"attempt {pulse.attempt} ended: {how}; the task has side effects and is not tried"
-                f" again blindly, because {self.effects}: see what was done, and say how to go on"
+                f"attempt {pulse.attempt} ended: {self._how}; the task has side effects and is not"
+                f" tried again blindly, because {self.effects}: see what was done, and say how to"
+                " go on"
             )
-        elif self.failed and agent is not None and settled.failures >= max(1, agent.max_retries):
-            issue = f"{settled.failures} attempts failed; the last: {how}"
+        elif own and self.failed and agent and settled.failures >= max(1, agent.max_retries):
+            issue = f"{settled.failures} attempts failed; the last: {self._how}"
         else:
             return
         open_help(tx, settled, agent, issue, urgency="high", pulse_id=pulse.id)
 
     def _go_on(self, tx: Transaction, pulse: Pulse, task: Task) -> Task:
+        if not self.never_ran and self.outcome != SUCCEEDED:
+            self._note(tx, pulse, task, "interrupted")
+        attempts = task.attempts - self.never_ran
+        if task.status is TaskStatus.BACKLOG:
+            # Whoever put it there has said when it goes on.
+            return tx.put(TASKS, task, TASK_UPDATED, attempts=attempts) if self.never_ran else task
         not_before = self._not_before(tx)
         if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id, tx.at) is not None:
             not_before = None  # it was told something meanwhile: it goes on at once
-        if not self.never_ran and self.outcome != SUCCEEDED:
-            self._note(tx, pulse, task, "interrupted")
         return tx.put(
             TASKS,
             task,
             TASK_UPDATED,
-            attempts=task.attempts - self.never_ran,
+            attempts=attempts,
             failures=0 if self.outcome == SUCCEEDED else task.failures,
             not_before=not_before,
         )
@@ -354,6 +368,6 @@ class EndPulse(Command[Pulse]):
         return tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
 
     def _note(self, tx: Transaction, pulse: Pulse, task: Task, kind: str) -> None:
-        what = f"attempt {pulse.attempt} ended: {self.outcome}, {self.detail}"
+        what = f"attempt {pulse.attempt} ended: {self._how}"
         what += f" ({self.effects})" if self.effects else ""
         note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)

@@ -6,14 +6,20 @@ from typing import ClassVar
 
 import attrs
 
+from .._clock import US
 from .._errors import Invalid
 from .._records import Agent
 from .._registry import register
-from .._table import AGENTS
+from .._table import AGENTS, TASKS
 from .._transaction import Command, Transaction
+from ._events import TASK_UPDATED
 from .help import AGENT_UPDATED
 
 SHORTEST_S, LONGEST_S = 0.01, 1e9
+MOST_RETRIES = 1_000_000
+
+_WAITING = """WHERE project_id = ? AND assignee = ? AND status IN (0, 1)
+ AND failures = 0 AND not_before > ?"""
 
 
 @register
@@ -35,7 +41,17 @@ class SchedulePulses(Command[Agent]):
         given = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
         changed = attrs.evolve(agent, **given)
         check_schedule(changed.interval_s, changed.timeout_s, changed.max_retries)
-        return agent if changed == agent else tx.put(AGENTS, agent, AGENT_UPDATED, **given)
+        if changed == agent:
+            return agent
+        if self.interval_s is not None:
+            self._bring_forward(tx, changed)
+        return tx.put(AGENTS, agent, AGENT_UPDATED, **given)
+
+    def _bring_forward(self, tx: Transaction, agent: Agent) -> None:
+        """What waits for its next time waits no longer than an interval; not what has failed."""
+        latest = tx.at + round(agent.interval_s * US)
+        for task in tx.all(TASKS, _WAITING, agent.project_id, agent.soul, latest):
+            tx.put(TASKS, task, TASK_UPDATED, not_before=latest)
 
 
 def check_schedule(interval_s: float, timeout_s: float, max_retries: int) -> None:
@@ -48,5 +64,6 @@ def check_schedule(interval_s: float, timeout_s: float, max_retries: int) -> Non
         if not SHORTEST_S <= value <= LONGEST_S:
             message = f"{field} must be {SHORTEST_S} to {LONGEST_S:g} seconds, not {value}"
             raise Invalid(message, field=field)
-    if max_retries < 0:
-        raise Invalid(f"max_retries must not be negative, not {max_retries}", field="max_retries")
+    if not 0 <= max_retries <= MOST_RETRIES:
+        message = f"max_retries must be 0 to {MOST_RETRIES}, not {max_retries}"
+        raise Invalid(message, field="max_retries")

@@ -114,7 +114,8 @@ class MoveTask(Command[Task]):
         if task.status is self.new_status:
             return task
         self._check(tx, task)
-        fresh = self.new_status in (TaskStatus.BACKLOG, TaskStatus.DONE)
+        # Of its failures nobody acquits itself.
+        fresh = self.by_agent is None and self.new_status in (TaskStatus.BACKLOG, TaskStatus.DONE)
         moved = tx.put(
             TASKS,
             task,
@@ -253,6 +254,8 @@ class HandOffTask(Command[Task]):
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
         self._check(tx, task)
+        words = f"{tx.actor} hands you {task.title!r} ({task.id}): {self.note.strip()}"
+        told = send(tx, task.project_id, f"{self.to}:{task.project_id}", words)
         given = tx.put(
             TASKS,
             task,
@@ -260,13 +263,11 @@ class HandOffTask(Command[Task]):
             assignee=self.to,
             status=TaskStatus.BACKLOG,
             failures=0,
-            not_before=None,
+            not_before=told.not_before,
         )
         what = f"{task.assignee or 'nobody'} → {self.to}: {self.note.strip()}"
         note(tx, given, "handed_off", what, agent_id=self.by_agent)
         settle_agent(tx, task, given)
-        told = f"{tx.actor} hands you {task.title!r} ({task.id}): {self.note.strip()}"
-        send(tx, task.project_id, f"{self.to}:{task.project_id}", told)
         return given
 
     def _check(self, tx: Transaction, task: Task) -> None:

@@ -1,6 +1,6 @@
 """Files of a project for those who may use some of them: policy, kernel, locks (SYSTEM §12)."""
 
-from ._access import Access, AgentAccess, Operation, OperatorAccess, Right, authorise
+from ._access import SECRETS, Access, AgentAccess, Operation, OperatorAccess, Right, authorise
 from ._changes import (
     AppendToFile,
     Delete,
@@ -29,6 +29,7 @@ from ._workspace import Workspace
 
 __all__ = [
     "MIB",
+    "SECRETS",
     "TIMEOUT_S",
     "Access",
     "AgentAccess",

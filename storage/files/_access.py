@@ -126,6 +126,8 @@ def _check_writable(access: Access, operation: Operation, names: Names) -> None:
         raise _protected(f"{'/'.join(names)} is written by the service only: read it.")
     if tops == ("src",) and operation is not Operation.MKDIR:
         raise _protected("src itself stays where it is: name something in it.")
+    if _is_of_notes(tops) and operation in {Operation.MKDIR, Operation.MOVE_TO}:
+        raise _protected(f"{'/'.join(names)} is a file of notes: write it.")
     match access:
         case AgentAccess(soul=soul):
             if names[0] != "src" and names != ("agents", soul, "working.md"):
@@ -150,12 +152,18 @@ def _is_of_the_service(tops: Names) -> bool:
             return False
 
 
-def _right_needed(tops: Names) -> Right:
+def _is_of_notes(tops: Names) -> bool:
     match tops:
         case ("agents", _, "working.md"):
-            return Right.WRITE
+            return True
+        case _:
+            return False
+
+
+def _right_needed(tops: Names) -> Right:
+    match tops:
         case ("agents", *_):
-            return Right.ADMIN
+            return Right.WRITE if _is_of_notes(tops) else Right.ADMIN
         case (top, *_) if top in _OF_ADMINS:
             return Right.ADMIN
         case _:

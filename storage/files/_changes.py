@@ -102,6 +102,8 @@ class FileChange:
     """Of a move: where to."""
     request: str = ""
     """What was asked, as :func:`fingerprint` has it."""
+    made: bool = False
+    """Whether it is known to have been made; where it is not, a crash may have come between."""
 
 
 def fingerprint(wanted: Wanted) -> str:

@@ -7,7 +7,7 @@ then.  A write that has begun is therefore finished, also for a caller who is to
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -17,6 +17,7 @@ import trio
 from .._errors import MissionError
 from ._access import Access, authorise
 from ._changes import FileChange, Wanted, of_one_file, uses
+from ._foresight import Foreseen
 from ._ledger import Ledger
 from ._limits import Limits
 from ._locks import FileLocks, Hold
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 THREADS: Final = 16
 """That work on files at once, for all projects."""
+THREADS_EACH: Final = 4
+"""Of them for one project: a walk through a tree holds one, and descriptors, for long."""
 PENDING: Final = 64
 """Operations of one project that run or wait at once."""
 
@@ -47,6 +50,9 @@ class Files:
         self._quotas: dict[str, Quota] = {}
         self._pending: Counter[str] = Counter()
         self._threads = trio.CapacityLimiter(THREADS)
+        self._threads_of = defaultdict[str, trio.CapacityLimiter](
+            lambda: trio.CapacityLimiter(THREADS_EACH)
+        )
 
     @property
     def opener(self) -> str | None:
@@ -89,11 +95,12 @@ class Files:
     ) -> FileChange:
         """Do what is *wanted*, alone on the file or, where folders change, in the project.
 
-        With a *ledger*, the change is noted before it is made; one that was noted before is not
-        made again, unless it was not made then.
+        With a *ledger*, the change is noted before it is made; one that was made before is not
+        made again.
 
         Raises:
             LockTimeout: others held the file for *patience_s*, 30 s by default.
+            Conflict: it was noted before, and nobody can tell whether it was made.
             MissionError: it is refused, by the ledger too, or failed.
         """
         hold = self._hold(access, wanted, patience_s)
@@ -103,29 +110,38 @@ class Files:
 
     async def _change(self, access: Access, wanted: Wanted, ledger: Ledger | None) -> FileChange:
         known = None if ledger is None else ledger.recall()
-        if known is not None and not await self._in_thread(
-            access, lambda it: it.is_still_to_do(known, wanted)
+        if known is not None and (
+            known.made or not await self._is_still_to_do(access, wanted, known)
         ):
             return known
         foreseen = await self._in_thread(access, lambda it: it.foresee(wanted))
-        if ledger is not None:
-            await ledger.note(foreseen.change)
+        # What is noted is done, also for a caller that goes away just now.
+        with trio.CancelScope(shield=True):
+            if ledger is not None:
+                await ledger.note(foreseen.change)
+            await self._act(access, foreseen, ledger)
+        return foreseen.change
+
+    async def _act(self, access: Access, foreseen: Foreseen, ledger: Ledger | None) -> None:
         failed = None
         try:
-            # What is noted is done, also for a caller that goes away just now.
-            with trio.CancelScope(shield=True):
-                await self._in_thread(access, foreseen.act)
+            await self._in_thread(access, foreseen.act)
         except MissionError as failure:
             failed = failure
         if failed is not None:
             if ledger is not None:
                 await ledger.note_failure(foreseen.change, failed)
             raise failed
-        return foreseen.change
+        if ledger is not None:
+            await ledger.note_made(foreseen.change)
+
+    async def _is_still_to_do(self, access: Access, wanted: Wanted, known: FileChange) -> bool:
+        return await self._in_thread(access, lambda it: it.is_still_to_do(known, wanted))
 
     def forget(self, project: str) -> None:
         """Drop what is known of a project that is gone."""
         self._quotas.pop(project, None)
+        self._threads_of.pop(project, None)
 
     def _hold(self, access: Access, wanted: Wanted, patience_s: float | None) -> Hold:
         paths = [authorise(access, operation, path) for operation, path in uses(wanted)]
@@ -145,7 +161,10 @@ class Files:
             with self._projects.open(access.project) as root:
                 return use(ScopedFiles(Workspace(root, quota, self._limits), access))
 
-        return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._threads)
+        async with self._threads_of[access.project]:
+            return await trio.to_thread.run_sync(
+                work, abandon_on_cancel=False, limiter=self._threads
+            )
 
     @contextmanager
     def _counted(self, project: str) -> Iterator[None]:

@@ -29,6 +29,7 @@ from ._changes import (
 from ._kinds import Kind, check_usable, is_usable, kind_of
 from ._names import Names, shown
 from ._reading import read
+from ._reasons import Reason, refusal
 from ._records import sha256
 from ._root import look
 from ._workspace import Workspace
@@ -84,15 +85,45 @@ def foresee(files: ScopedFiles, wanted: Wanted) -> Foreseen:
 
 
 def is_still_to_do(files: ScopedFiles, change: FileChange, wanted: Wanted) -> bool:
-    """Whether everything is as it was before *change*, of which it is known that it was begun."""
+    """Whether nothing was done yet of *change*, of which it is only known that it was begun.
+
+    Raises:
+        MissionError: what is there is neither what it was before nor what it was to become.
+    """
     first, *others = (authorise(files.access, *use) for use in uses(wanted))
     now = _stand(files.place, first)
-    if isinstance(wanted, Move):
-        if change.created and _stand(files.place, others[0]).found is not None:
-            return False
-    elif change.created:
-        return now.found is None
-    return now.kind is not None and (now.kind, now.sha256) == (change.kind, change.before)
+    there = _stand(files.place, others[0]) if others else now
+    as_before = (now.kind, now.sha256) == (change.kind, change.before)
+    match wanted:
+        case WriteFile() | AppendToFile() | EditFile():
+            to_do = now.found is None if change.created else as_before
+            done = now.sha256 is not None and now.sha256 == change.after
+        case MakeFolder():
+            to_do, done = now.found is None, now.kind is Kind.FOLDER
+        case Move():
+            to_do = _is_same(now, change) and (there.found is None) is change.created
+            done = now.found is None and _is_same(there, change)
+        case Delete(recursive=recursive):
+            # Which folder it is nothing tells, and one that is deleted is gone with all in it.
+            to_do = _is_same(now, change) and not (recursive and now.kind is Kind.FOLDER)
+            done = now.found is None
+    if not to_do and not done:
+        raise _uncertain(first)
+    return to_do
+
+
+def _is_same(now: _Standing, change: FileChange) -> bool:
+    return (now.kind, now.size, now.sha256) == (change.kind, change.size, change.before)
+
+
+def _uncertain(names: Names) -> Exception:
+    path = "/".join(names)
+    return refusal(
+        Reason.CONFLICT,
+        f"{path} was changed since this was asked for first, and nothing tells whether it was done"
+        " then: look at it, and take a new idempotency_key for what is left to do",
+        path=path,
+    )
 
 
 def _of_content(

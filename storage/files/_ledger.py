@@ -12,7 +12,7 @@ class Ledger(Protocol):
     """Of one request.  What it has, was begun; so nothing is done that it does not have."""
 
     def recall(self) -> FileChange | None:
-        """Return what was noted for the same request before; it may have been done since.
+        """Return what was noted for the same request before, unless it is known to have failed.
 
         Raises:
             Conflict: that was another request.
@@ -24,6 +24,9 @@ class Ledger(Protocol):
         Raises:
             MissionError: it must not be made.
         """
+
+    async def note_made(self, change: FileChange) -> None:
+        """Keep that *change* was made.  Never raises."""
 
     async def note_failure(self, change: FileChange, failure: MissionError) -> None:
         """Keep that *change* was not made, or not all of it.  Never raises."""

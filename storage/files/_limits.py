@@ -27,6 +27,8 @@ class Limits:
     """Of one search, which says so when it stops there."""
     searched: int = 64 * MIB
     """By one search, likewise."""
+    search_s: float = 10.0
+    """Seconds that one search looks, likewise."""
     project_bytes: int = 1024 * MIB
     project_files: int = 50_000
     """Folders count as files here."""

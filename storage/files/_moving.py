@@ -105,6 +105,8 @@ def _make(place: Workspace, names: Names) -> None:
 
 
 def _check_elsewhere(source: Names, target: Names) -> None:
+    if source == target:
+        raise refusal(Reason.PATH_INVALID, "It is there already: name another.", field="target")
     if len(target) > len(source) and file_key(target[: len(source)]) == file_key(source):
         raise refusal(Reason.PATH_INVALID, "A folder cannot be moved into itself.", field="target")
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import attrs
 
 from .._errors import NotFound
 from . import _moving, _reading, _writing
-from ._access import Access, Operation, authorise
+from ._access import Access, Operation, authorise, may_see
 from ._changes import FileChange, Wanted
 from ._foresight import Foreseen, foresee, is_still_to_do
 from ._names import shown, split
@@ -22,6 +22,9 @@ from ._records import Content, Entry, Found, Stat, Written
 from ._search import Query, search
 from ._workspace import Workspace
 from ._writing import Edit, Expected
+
+_MAX_OFFSET: Final = 2**63 - 1
+"""As far as the kernel counts."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,8 +60,12 @@ class ScopedFiles:
     def read(self, path: str, *, offset: int = 0, length: int | None = None) -> Content:
         """Read a file, or *length* bytes of it from byte *offset* on."""
         names = authorise(self.access, Operation.READ, path)
-        if offset < 0 or (length is not None and length < 0):
-            raise refusal(Reason.ARGUMENT_INVALID, "A range begins at 0 or later.", field="offset")
+        if not 0 <= offset <= _MAX_OFFSET or (length is not None and length < 0):
+            raise refusal(
+                Reason.ARGUMENT_INVALID,
+                "A range begins at 0 or later, and before 2**63.",
+                field="offset",
+            )
         try:  # not decorated: this is what is called most, and measured
             return _reading.read(self.place, names, offset, length)
         except OSError as failure:
@@ -68,7 +75,10 @@ class ScopedFiles:
     def list(self, path: str) -> tuple[Entry, ...]:
         """Return what is in a folder."""
         names = authorise(self.access, Operation.LIST, path)
-        return _reading.list_entries(self.place, names)
+        entries = _reading.list_entries(self.place, names)
+        if names:
+            return entries
+        return tuple(entry for entry in entries if may_see(self.access, entry.name))
 
     @_typed
     def stat(self, path: str) -> Stat:

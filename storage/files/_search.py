@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final
@@ -35,9 +36,13 @@ def search(place: Workspace, access: Access, names: Names, query: Query) -> Foun
     """Look through the files below a folder; what is no UTF-8 text or too large is left out."""
     root, limits = place.root, place.limits
     matches: list[Match] = []
-    budget = limits.searched
+    budget, until = limits.searched, time.monotonic() + limits.search_s
     with root.folder(names) as folder:
-        for step in _files(descend(root, folder, limits), names, access, query.glob):
+        for step in descend(root, folder, limits):
+            if time.monotonic() > until:
+                return Found(tuple(matches), complete=False)
+            if not _is_wanted(step, names, access, query.glob):
+                continue
             data = _data_of(root, step, limits)
             budget -= len(data)
             matches += _matches(data, "/".join((*names, *step[1])), query)
@@ -46,14 +51,13 @@ def search(place: Workspace, access: Access, names: Names, query: Query) -> Foun
     return Found(tuple(matches), complete=True)
 
 
-def _files(steps: Iterator[Step], start: Names, access: Access, glob: str) -> Iterator[Step]:
-    for folder, below, found in steps:
-        if kind_of(found) is not Kind.FILE or not is_usable(found):
-            continue
-        if not fnmatchcase(below[-1], glob) or not all(map(is_addressable, below)):
-            continue
-        if may_see(access, (*start, *below)[0]):
-            yield folder, below, found
+def _is_wanted(step: Step, start: Names, access: Access, glob: str) -> bool:
+    _, below, found = step
+    if kind_of(found) is not Kind.FILE or not is_usable(found):
+        return False
+    if not fnmatchcase(below[-1], glob) or not all(map(is_addressable, below)):
+        return False
+    return may_see(access, (*start, *below)[0])
 
 
 def _data_of(root: ProjectRoot, step: Step, limits: Limits) -> bytes:

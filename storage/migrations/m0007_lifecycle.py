@@ -9,8 +9,10 @@ ALTER TABLE agents
 
 ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0 CHECK(failures >= 0);
 ALTER TABLE messages ADD COLUMN not_before INTEGER;
+ALTER TABLE messages ADD COLUMN hops INTEGER NOT NULL DEFAULT 0 CHECK(hops >= 0);
 
 ALTER TABLE help_requests ADD COLUMN told_at INTEGER;
+ALTER TABLE help_requests ADD COLUMN halts INTEGER NOT NULL DEFAULT 1 CHECK(halts IN (0, 1));
 CREATE INDEX help_requests_untold ON help_requests(created_at, id)
   WHERE state = 'open' AND told_at IS NULL;
 
@@ -23,7 +25,9 @@ CREATE INDEX sessions_project ON sessions(project_id);
 DOWN = """
 DROP INDEX sessions_project; DROP INDEX memories_project; DROP INDEX messages_project;
 DROP INDEX help_requests_untold;
+ALTER TABLE help_requests DROP COLUMN halts;
 ALTER TABLE help_requests DROP COLUMN told_at;
+ALTER TABLE messages DROP COLUMN hops;
 ALTER TABLE messages DROP COLUMN not_before;
 ALTER TABLE messages DROP COLUMN failures;
 ALTER TABLE agents DROP COLUMN owes_memory;

@@ -8,7 +8,15 @@ import attrs
 
 from .._records import Agent, AgentStatus, ProjectState, Pulse
 from .._table import MESSAGES, PROJECTS, PULSES, TASKS
-from ..commands.pulses import FAR_FUTURE, HALTED, OPEN_TASK, READY_TASK, WAKING, longest_wait
+from ..commands.pulses import (
+    FAR_FUTURE,
+    HALTED,
+    IN_HAND,
+    OPEN_TASK,
+    READY_TASK,
+    WAKING,
+    longest_wait,
+)
 from ._budgets import BudgetQuestions
 
 _ENGAGED = """(a.status = 'distilling'
@@ -158,7 +166,7 @@ class PulseQuestions(BudgetQuestions):
         whose, wait = (agent.project_id, agent.soul), longest_wait(agent)
         if TASKS.first(self._open, OPEN_TASK, *whose, now_us, wait) is not None:
             return True
-        if TASKS.first(self._open, OPEN_TASK, *whose, FAR_FUTURE, wait) is not None:
+        if TASKS.first(self._open, IN_HAND, *whose) is not None:
             return False  # it has one in hand that waits for its next attempt
         return TASKS.first(self._open, READY_TASK, *whose, now_us, wait) is not None
 

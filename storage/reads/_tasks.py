@@ -180,6 +180,15 @@ class TaskQuestions(Questions):
             task_id,
         )
 
+    def souls_waiting_for(self, task_id: str) -> set[str]:
+        """Return the assignees of what is in the backlog and depends on a task."""
+        rows = self._open.execute(
+            "SELECT t.assignee FROM task_dependencies d JOIN tasks t ON t.id = d.task_id"
+            " WHERE d.depends_on = ? AND t.status = 0 AND t.assignee IS NOT NULL",
+            [task_id],
+        )
+        return {row[0] for row in rows}
+
 
 def _grouped(bonds: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}

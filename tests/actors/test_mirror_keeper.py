@@ -134,7 +134,7 @@ async def test_an_agent_may_keep_its_working_notes_when_it_distils(open_home: Op
         await mc.call("mission.control.distill_memory", **distil, archive_working_notes=False)
         assert notes.read_text() == "half an idea"
         await mc.call("mission.control.distill_memory", **distil)
-        assert not notes.exists()
+        assert notes.read_bytes() == b""
         (kept,) = scope.archive.iterdir()
         assert kept.read_text() == "half an idea"
 

@@ -269,3 +269,32 @@ def test_the_map_of_a_home_is_that_of_the_contract(tmp_path: Path) -> None:
     assert home.taken() == ("base", "p")
     assert home.soul("shuri") == tmp_path / "souls/shuri/SOUL.md"
     assert Home(tmp_path / "none").taken() == ()
+
+
+def test_what_people_wrote_or_removed_in_a_project_is_not_made_anew_from_its_base(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    base, scope = home.scope("base"), home.scope("p")
+    base.make()
+    base.context.write_text("No tabs.")
+    base.template.write_text("base {task_id}")
+    scope.make(base)
+    scope.context.unlink()
+    scope.template.write_text("ours {task_id}")
+    scope.make(base)
+    assert not scope.context.read_text()
+    assert scope.template.read_text() == "ours {task_id}"
+
+
+def test_a_project_whose_making_was_cut_short_is_made_to_its_end(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    base, scope = home.scope("base"), home.scope("p")
+    base.make()
+    base.context.write_text("No tabs.")
+    base.agent("shuri").mkdir()
+    (base.agent("shuri") / "SOUL.md").write_text("Bold.")
+    scope.agent("shuri").mkdir(parents=True)
+    scope.make(base)
+    assert scope.context.read_text() == "No tabs."
+    assert (scope.agent("shuri") / "SOUL.md").read_text() == "Bold."

@@ -16,11 +16,14 @@ from mission_control.actors import (
     LandlockMode,
     OutcomeKind,
     ProcessRunner,
+    Progress,
     PulseOrder,
     RunHandle,
 )
 from mission_control.actors._environment import PASSED_ON
+from mission_control.actors._open_files import OpenFiles
 from mission_control.actors._processes import group_exists, strays
+from mission_control.actors._stand_ins import CACHES, GIT
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +52,7 @@ class Heard:
         self.signs = 0
         self.spoke = trio.Event()
         self.handle: RunHandle | None = None
+        self.progress: Progress | None = None
 
     def sign(self, what: str) -> None:
         self.signs += 1
@@ -56,6 +60,9 @@ class Heard:
 
     async def started(self, handle: RunHandle) -> None:
         self.handle = handle
+
+    def cut_short(self, progress: Progress) -> None:
+        self.progress = progress
 
 
 @pytest.fixture
@@ -133,7 +140,17 @@ async def test_a_command_is_told_who_it_is_and_sees_no_secret_of_ours(
     assert environ["MISSION_CONTROL_TOKEN"] == "agents-own-token"
     assert Path(environ["MISSION_CONTROL_STATUS_FILE"]).read_text() == "STATUS äöü"  # noqa: ASYNC240
     # `sh` and Python set these themselves.
-    assert set(environ) - ours <= {*PASSED_ON, "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}
+    usual = {*PASSED_ON, *CACHES, GIT, "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}
+    assert set(environ) - ours <= usual
+
+
+@BOTH
+async def test_a_command_may_have_as_many_files_open_as_if_we_had_no_more(
+    project: Path, mode: LandlockMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mission_control.actors._process.OPEN_FILES", OpenFiles(before=200))
+    outcome = await runner(mode).run(order(project, "/bin/sh", "-c", "ulimit -Sn"), Heard())
+    assert outcome.output == "200"
 
 
 async def test_more_is_passed_on_by_name_and_never_what_is_ours(project: Path) -> None:
@@ -214,6 +231,7 @@ async def test_a_cancelled_run_leaves_nothing_of_the_command(
         with trio.fail_after(60):
             await life.spoke.wait()
         nursery.cancel_scope.cancel()
+    assert life.progress == Progress("up"), "what it said until then is kept"
     assert life.handle is not None
     assert life.handle.process_group is not None
     assert not group_exists(life.handle.process_group)

@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mission_control.actors import ProcessRunner, PulseOrder, RunHandle
+from mission_control.actors import ProcessRunner, Progress, PulseOrder, RunHandle
 from mission_control.actors._processes import (
     PULSE_VARIABLE,
     end_group,
@@ -138,6 +138,8 @@ class NoLife:
     def sign(self, what: str) -> None: ...
 
     async def started(self, handle: RunHandle) -> None: ...
+
+    def cut_short(self, progress: Progress) -> None: ...
 
 
 async def test_a_number_that_was_given_to_somebody_else_is_left_alone(groups: Groups) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mission_control.actors._output import MAX_OUTPUT_CHARS, Output
 from mission_control.actors._profiles import PROFILES, profile_command, profile_of
 from mission_control.actors._report import MAX_LINE_BYTES, Hear, Lines, claude, codex, gemini
-from mission_control.actors._runner import Outcome, OutcomeKind
+from mission_control.actors._runner import Outcome, OutcomeKind, Progress
 from mission_control.storage import Invalid
 
 CLAUDE: list[dict[str, Any]] = [
@@ -63,6 +63,20 @@ def heard(hear: Hear, events: list[dict[str, Any]], code: int = 0) -> Outcome:
 def test_claude_tells_cost_tokens_and_its_last_words() -> None:
     outcome = heard(claude, CLAUDE)
     assert outcome == Outcome(OutcomeKind.SUCCEEDED, "", "Done: two files.", 334, 0.0425)
+
+
+def test_claude_that_is_cut_short_has_told_what_its_messages_took() -> None:
+    def part(id_: str, text: str, tokens: int) -> dict[str, Any]:
+        usage = {"input_tokens": 10, "output_tokens": tokens}
+        content = [{"type": "text", "text": text}]
+        return {"type": "assistant", "message": {"id": id_, "content": content, "usage": usage}}
+
+    output = Output(claude)
+    for event in (part("1", "Looking.", 1), part("1", "Found it.", 5), part("2", "And", 2)):
+        output.add(json.dumps(event).encode() + b"\n")
+    assert output.progress == Progress("And", 15 + 12)
+    output.add(json.dumps(CLAUDE[-1]).encode() + b"\n")
+    assert output.progress == Progress("Done: two files.", 334, 0.0425), "the end tells all"
 
 
 def test_codex_tells_tokens_and_its_last_words() -> None:
@@ -127,9 +141,11 @@ def test_whatever_a_tool_says_is_no_trouble(hear: Hear, event: dict[str, Any]) -
     heard(hear, [event])
 
 
-@pytest.mark.parametrize("cost", [float("nan"), -1, True, "1", float("inf")])
-def test_a_cost_that_is_none_is_not_believed(cost: object) -> None:
-    assert heard(claude, [{"type": "result", "total_cost_usd": cost}]).cost_usd is None
+@pytest.mark.parametrize("number", [float("nan"), -1, True, "1", float("inf"), 10**400])
+def test_a_number_that_no_attempt_takes_is_not_believed(number: object) -> None:
+    usage = {"input_tokens": number}
+    report = heard(claude, [{"type": "result", "total_cost_usd": number, "usage": usage}])
+    assert (report.cost_usd, report.tokens) == (None, None)
 
 
 def test_a_line_that_never_ends_is_passed_over_and_the_next_is_heard() -> None:

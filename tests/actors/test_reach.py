@@ -57,6 +57,13 @@ def test_what_is_no_program_needs_nothing(tools: Path) -> None:
 def test_libraries_are_looked_for_beside_folders_of_programs_only() -> None:
     assert Path("/x/lib") in installation(Path("/x/bin"))
     assert list(installation(Path("/x/tools"))) == [Path("/x/tools")]
+    assert Path("/x/share") not in installation(Path("/x/bin"))
+
+
+def test_what_is_chosen_by_a_version_manager_is_in_reach() -> None:
+    assert Path("/u/.pyenv") in installation(Path("/u/.pyenv/shims"))
+    assert Path("/u/.rustup") in installation(Path("/u/.cargo/bin"))
+    assert Path("/u/.cargo") not in installation(Path("/u/.cargo/bin"))
 
 
 def test_the_users_home_is_never_in_reach_as_a_whole(tools: Path, tmp_path: Path) -> None:
@@ -74,3 +81,16 @@ def test_this_program_is_in_reach_for_agents_use_its_command_line() -> None:
     found = set(ourselves())
     assert Path(sys.prefix) in found
     assert Path(__file__).parent.parent.parent / "actors" in found
+
+
+def test_the_users_home_is_not_in_reach_by_another_name_either(tmp_path: Path) -> None:
+    user, other = tmp_path / "user", tmp_path / "other"
+    (user / ".ssh").mkdir(parents=True)
+    (user / "tools").mkdir()
+    other.symlink_to(user)
+    words = [str(place) for home in (user, other) for place in (home, home / ".ssh")]
+    wanted = str(other / "tools")
+    for home in (user, other):
+        environ = {"HOME": str(home), "PATH": f"{user}:{other}"}
+        found = set(reach(["sh", *words, wanted], environ))
+        assert {path for path in found if path.is_relative_to(tmp_path)} == {other / "tools"}

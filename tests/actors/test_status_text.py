@@ -8,8 +8,10 @@ import attrs
 import pytest
 
 from mission_control.actors._status_text import (
+    DESCRIPTION_CHARS,
     TAIL_CHARS,
     TEMPLATE,
+    THOUGHT_CHARS,
     Layers,
     Standing,
     attempt_line,
@@ -74,6 +76,20 @@ def test_of_long_notes_the_end_is_quoted() -> None:
     text = status_text(attrs.evolve(FULL, layers=layers))
     assert "newest\n" in text
     assert len(text) < 3 * TAIL_CHARS
+
+
+def test_of_a_long_event_and_of_a_long_card_the_beginning_is_quoted() -> None:
+    (event,), task = FULL.events, FULL.task
+    assert task is not None
+    wordy = attrs.evolve(
+        FULL,
+        events=(attrs.evolve(event, thought="e" * 1_000_000),) * 5,
+        task=attrs.evolve(task, description="d" * 1_000_000),
+    )
+    text = status_text(wordy)
+    assert text.count("e" * THOUGHT_CHARS + "...") == 5
+    assert "d" * DESCRIPTION_CHARS + "... (the whole of it stands on the card)" in text
+    assert len(text) < DESCRIPTION_CHARS + 6 * THOUGHT_CHARS
 
 
 def test_earlier_attempts_and_why_they_ended_are_told() -> None:

@@ -24,7 +24,7 @@ def test_working_notes_are_put_away_when_their_task_was_distilled(folder: Folder
     assert folder.notes.exists()
     memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
     folder.follow()
-    assert not folder.notes.exists()
+    assert folder.notes.read_bytes() == b""
     assert folder.read(f"archive/shuri-{memory.id}.md") == "half an idea"
 
 
@@ -52,7 +52,7 @@ def test_they_are_put_away_when_the_chance_was_missed_but_not_before(folder: Fol
     folder.bench.end(missed)
     folder.follow()
     assert folder.read(f"archive/shuri-{missed.id}.md") == "half an idea"
-    assert not folder.notes.exists()
+    assert folder.notes.read_bytes() == b""
 
 
 def test_notes_begun_after_the_distilling_are_not_taken_for_the_old_ones(folder: Folder) -> None:
@@ -67,6 +67,36 @@ def test_notes_begun_after_the_distilling_are_not_taken_for_the_old_ones(folder:
     folder.start_again()
     assert folder.notes.read_text() == "new"
     assert list(folder.archived().values()) == ["old"]
+
+
+def test_the_file_stays_for_who_may_write_it_and_make_no_other(folder: Folder) -> None:
+    folder.write_notes("old")
+    with folder.notes.open("a") as still_open:
+        memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
+        folder.follow()
+        still_open.write("new")
+    assert folder.notes.read_text() == "new"
+    assert folder.archived() == {f"shuri-{memory.id}.md": "old"}
+
+
+def test_notes_of_which_a_crash_left_two_are_put_away_once(folder: Folder) -> None:
+    folder.write_notes("half an idea")
+    memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
+    folder.follow()
+    folder.write_notes("half an idea")  # copied, and not yet cut
+    folder.start_again()
+    assert folder.notes.read_bytes() == b""
+    assert folder.archived() == {f"shuri-{memory.id}.md": "half an idea"}
+
+
+def test_notes_that_their_agent_closed_to_all_are_put_away_all_the_same(folder: Folder) -> None:
+    folder.write_notes("old")
+    folder.notes.chmod(0)
+    memory = folder.bench.do(c.DistillMemory(AGENT, "Read first."))
+    folder.follow()
+    kept = folder.path / "archive" / f"shuri-{memory.id}.md"
+    kept.chmod(0o600)
+    assert kept.read_text() == "old"
 
 
 def test_a_link_in_place_of_working_notes_is_moved_and_not_followed(
@@ -94,7 +124,7 @@ def test_a_crash_after_the_commit_does_not_leave_them_lying(folder: Folder, miss
         id_ = folder.bench.do(c.DistillMemory(AGENT, "Read first.")).id
         folder.bench.end(pulse)
     folder.start_again()  # and nobody had followed
-    assert not folder.notes.exists()
+    assert folder.notes.read_bytes() == b""
     assert folder.archived() == {f"shuri-{id_}.md": "half an idea"}
 
 

@@ -145,7 +145,7 @@ def write_mirrors_in_place(order: Order) -> None:
             file.write(text[100:])
         return path.stat()
 
-    _mirror_files.replace_file = replace_file  # type: ignore[attr-defined]
+    _mirror_files.replace_file = replace_file  # type: ignore[assignment, attr-defined]
 
 
 FAULTS: dict[str, Callable[[Order], None]] = {

@@ -45,6 +45,13 @@ def test_a_sound_database_is_well(home: Home) -> None:
     assert found(home, "home").level is Level.OK
 
 
+def test_a_home_that_is_open_to_others_is_warned_of(home: Home) -> None:
+    home.path.chmod(0o755)
+    finding = found(home, "home")
+    assert finding.level is Level.WARNING
+    assert finding.remedy == f"run 'chmod 700 {home.path}'"
+
+
 def test_a_database_of_another_program_is_a_fault(home: Home) -> None:
     with closing(sqlite3.connect(home.database)) as other:
         other.execute("CREATE TABLE theirs(x)")
@@ -82,13 +89,24 @@ def test_a_file_that_is_no_database_is_a_fault(home: Home) -> None:
 
 
 def test_secrets_that_others_may_read_are_told(home: Home) -> None:
-    home.token.write_text("t")
-    home.token.chmod(0o600)
+    for path in (home.token, home.principals):
+        path.write_text("t" * 43)
+        path.chmod(0o600)
     assert not [f for f in examine_host(home) if f.topic == "secrets"]
-    home.token.chmod(0o644)
+    for path in (home.token, home.principals):
+        path.chmod(0o644)
+        finding = found(home, "secrets")
+        assert finding.level is Level.WARNING
+        assert f"chmod 600 {path}" in finding.remedy
+        path.chmod(0o600)
+
+
+def test_a_token_that_the_sidecar_will_not_use_is_told(home: Home) -> None:
+    home.token.write_text("short")
+    home.token.chmod(0o600)
     finding = found(home, "secrets")
     assert finding.level is Level.WARNING
-    assert "chmod 600" in finding.remedy
+    assert "5 characters" in finding.text
 
 
 def test_the_ways_in_are_shown_with_their_modes(home: Home) -> None:

@@ -16,7 +16,7 @@ from tenacity import wait_fixed
 
 import mission_control
 from mission_control import Config, MissionControl
-from mission_control.actors import Outcome, OutcomeKind, PulseOrder, RunHandle
+from mission_control.actors import Outcome, OutcomeKind, Progress, PulseOrder, RunHandle
 from mission_control.config import ListenSettings
 from mission_control.gateway_bridge import _link
 from mission_control.gateway_bridge._address import GatewayAddress
@@ -62,6 +62,9 @@ class Witness:
 
     async def started(self, handle: RunHandle) -> None:
         self.handle = handle
+
+    def cut_short(self, progress: Progress) -> None:
+        """Nobody asks what it took."""
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,7 +17,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from mission_control import MissionControl
-from mission_control.actors import AgentIdentity, Life, Outcome, PulseOrder, files_name
+from mission_control.actors import AgentIdentity, FileLedger, Life, Outcome, PulseOrder, files_name
 from mission_control.gateway_bridge._callers import Access, Caller, of_agent
 from mission_control.gateway_bridge._table import call
 from mission_control.gateway_bridge._tools import TOOLS
@@ -34,8 +35,9 @@ from mission_control.storage import (
     Unavailable,
 )
 from mission_control.storage.commands import NoteFileChange
-from mission_control.storage.files import Limits, LockTimeout
+from mission_control.storage.files import Limits, LockTimeout, _writing
 from mission_control.storage.files._locks import Hold
+from mission_control.storage.files._rename import exchange
 from mission_control.storage.files._root import ProjectRoot
 from rig import DONE, Open, ScriptedRunner, crew, until
 from system_doors import busy, idle
@@ -128,6 +130,11 @@ async def test_a_long_file_is_read_in_ranges_that_cut_no_character(mc: MissionCo
         parts.append(part["content"])
         at = part["next"]
     assert "".join(parts) == text
+    for beyond in (2**63, 2**80):
+        with pytest.raises(Invalid, match="before 2"):
+            await mc.call("mission.file.read", project_id="p", path="src/long", offset=beyond)
+    end = await mc.call("mission.file.read", project_id="p", path="src/long", offset=2**63 - 1)
+    assert (end["content"], end["next"]) == ("", None)
     with pytest.raises(Invalid, match="shorter than the character"):
         await mc.call("mission.file.read", project_id="p", path="src/long", offset=1, length=1)
 
@@ -154,7 +161,11 @@ async def test_a_file_that_changed_meanwhile_is_not_written_over(mc: MissionCont
     with pytest.raises(Conflict) as refused:
         await mc.call("mission.file.write", **where, content="two", expected_sha256=sha(b"?"))
     assert refused.value.details["sha256"] == sha(b"one")
-    await mc.call("mission.file.write", **where, content="two", expected_sha256=sha(b"one"))
+    for nonsense in ("abc", "", sha(b"one") + "\n"):
+        with pytest.raises(Invalid, match="64 digits"):
+            await mc.call("mission.file.write", **where, content="two", expected_sha256=nonsense)
+    as_others_write_it = sha(b"one").upper()
+    await mc.call("mission.file.write", **where, content="two", expected_sha256=as_others_write_it)
     assert source(mc, "a").read_text() == "two"
     assert len(told(mc)) == 2
 
@@ -267,6 +278,9 @@ KEYED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+FOLDER_DELETED: tuple[str, dict[str, Any]] = ("delete", {"path": "src/build", "recursive": True})
+
+
 @pytest.mark.parametrize(("method", "params"), KEYED)
 async def test_the_same_key_changes_a_file_once(
     mc: MissionControl, method: str, params: dict[str, Any]
@@ -282,14 +296,75 @@ async def test_the_same_key_changes_a_file_once(
         await mc.call(name, **keyed | {"path": "src/other"})
 
 
-@pytest.mark.parametrize(("method", "params"), KEYED)
-async def test_a_change_that_was_noted_and_not_made_is_made_when_it_is_asked_for_again(
+@pytest.mark.parametrize(("method", "params"), [*KEYED, FOLDER_DELETED])
+async def test_the_same_key_changes_a_file_once_even_if_somebody_undid_it(
+    mc: MissionControl, method: str, params: dict[str, Any]
+) -> None:
+    _prepare(mc)
+    before = _tree(mc)
+    name, keyed = f"mission.file.{method}", {"project_id": "p", "idempotency_key": "k", **params}
+    first = await mc.call(name, **keyed)
+    shutil.rmtree(source(mc, ""))
+    _prepare(mc)
+    assert await mc.call(name, **keyed) == first
+    assert _tree(mc) == before
+
+
+@pytest.mark.parametrize(("method", "params"), [*KEYED, FOLDER_DELETED])
+async def test_a_change_that_failed_is_tried_again_with_its_key(
     mc: MissionControl, monkeypatch: pytest.MonkeyPatch, method: str, params: dict[str, Any]
 ) -> None:
-    source(mc, "log").write_text("log")
+    _prepare(mc)
     name, keyed = f"mission.file.{method}", {"project_id": "p", "idempotency_key": "k", **params}
     before = _tree(mc)
+    with monkeypatch.context() as broken:
+        broken.setattr(ProjectRoot, "leads_to", lambda *_: False)
+        for _ in range(2):
+            with pytest.raises(Forbidden, match="moved meanwhile"):
+                await mc.call(name, **keyed)
+    assert _tree(mc) == before
+    await mc.call(name, **keyed)
+    assert _tree(mc) != before
 
+
+async def test_a_change_that_failed_because_others_wrote_is_not_told_as_made(
+    mc: MissionControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source(mc, "a").write_text("one")
+    keyed = {"project_id": "p", "path": "src/a", "content": "two", "idempotency_key": "k"}
+
+    def meanwhile(*names: Any) -> None:
+        source(mc, "a").write_text("theirs")
+        exchange(*names)
+
+    with monkeypatch.context() as hurried:
+        hurried.setattr(_writing, "exchange", meanwhile)
+        with pytest.raises(Conflict):
+            await mc.call("mission.file.write", **keyed, expected_sha256=sha(b"one"))
+    with pytest.raises(Conflict) as refused:
+        await mc.call("mission.file.write", **keyed, expected_sha256=sha(b"one"))
+    assert refused.value.details["sha256"] == sha(b"theirs")
+
+
+@pytest.fixture(name="killed")
+def after_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep nothing of what became of a change: as after a kill that came between."""
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(FileLedger, "note_made", nothing)
+    monkeypatch.setattr(FileLedger, "note_failure", nothing)
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize(("method", "params"), KEYED)
+async def test_a_change_that_a_kill_prevented_is_made_when_it_is_asked_for_again(
+    mc: MissionControl, monkeypatch: pytest.MonkeyPatch, method: str, params: dict[str, Any]
+) -> None:
+    _prepare(mc)
+    name, keyed = f"mission.file.{method}", {"project_id": "p", "idempotency_key": "k", **params}
+    before = _tree(mc)
     with monkeypatch.context() as broken:
         broken.setattr(ProjectRoot, "leads_to", lambda *_: False)
         with pytest.raises(MissionError):
@@ -297,6 +372,53 @@ async def test_a_change_that_was_noted_and_not_made_is_made_when_it_is_asked_for
     assert _tree(mc) == before
     await mc.call(name, **keyed)
     assert _tree(mc) != before
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize(("method", "params"), [*KEYED, FOLDER_DELETED])
+async def test_a_change_that_was_made_before_a_kill_is_not_made_again(
+    mc: MissionControl, method: str, params: dict[str, Any]
+) -> None:
+    _prepare(mc)
+    name, keyed = f"mission.file.{method}", {"project_id": "p", "idempotency_key": "k", **params}
+    first = await mc.call(name, **keyed)
+    made = _tree(mc)
+    assert await mc.call(name, **keyed) == first
+    assert _tree(mc) == made
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize(
+    ("method", "params", "others"),
+    [
+        ("append", {"path": "src/log", "content": "x"}, {"log": "logx and more"}),
+        ("write", {"path": "src/new", "content": "x"}, {"new": "y"}),
+        ("mkdir", {"path": "src/d"}, {"d": "a file"}),
+        ("move", {"path": "src/log", "target": "src/to"}, {"log": "other", "to": "other"}),
+        ("delete", {"path": "src/log"}, {"log": "other"}),
+        (*FOLDER_DELETED, {"build/new": "work"}),
+    ],
+)
+async def test_what_nobody_can_tell_after_a_kill_is_left_alone(
+    mc: MissionControl, method: str, params: dict[str, Any], others: dict[str, str]
+) -> None:
+    _prepare(mc)
+    name, keyed = f"mission.file.{method}", {"project_id": "p", "idempotency_key": "k", **params}
+    await mc.call(name, **keyed)
+    shutil.rmtree(source(mc, ""))
+    for path, text in others.items():
+        source(mc, path).parent.mkdir(parents=True, exist_ok=True)
+        source(mc, path).write_text(text)
+    before = _tree(mc)
+    with pytest.raises(Conflict, match="nothing tells whether it was done"):
+        await mc.call(name, **keyed)
+    assert _tree(mc) == before
+
+
+def _prepare(mc: MissionControl) -> None:
+    source(mc, "build").mkdir(parents=True)
+    source(mc, "build/made").write_text("work")
+    source(mc, "log").write_text("log")
 
 
 def _tree(mc: MissionControl) -> dict[str, bytes | None]:

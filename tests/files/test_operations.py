@@ -298,6 +298,8 @@ def test_a_move_does_not_overwrite_by_accident(files: ScopedFiles) -> None:
     files.move("src/a", "src/b", overwrite=True)
     assert files.read("src/b").data == b"a"
     assert not files.exists("src/a")
+    with pytest.raises(Invalid, match="there already"):
+        files.move("src/b", "src/b", overwrite=True)
     with pytest.raises(Forbidden):
         files.move("src/b", "b")
     with pytest.raises(Forbidden):

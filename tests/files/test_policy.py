@@ -25,6 +25,7 @@ from mission_control.storage.files._reasons import refusal, refusal_of
 AGENT = AgentAccess("alpha", "coder")
 READER, WRITER, ADMIN = (OperatorAccess("alpha", "ann", right) for right in Right)
 WRITING = [operation for operation in Operation if not operation.reads]
+MAY_MAKE_FOLDERS = [Operation.MKDIR, Operation.MOVE_TO]
 READING = [operation for operation in Operation if operation.reads]
 
 
@@ -96,7 +97,15 @@ def test_ids_of_projects_are_accepted(project: str) -> None:
 @pytest.mark.parametrize("path", ["src/a", "src/deep/er/a.py", "agents/coder/working.md"])
 @pytest.mark.parametrize("operation", WRITING)
 def test_an_agent_writes_in_src_and_its_own_notes(operation: Operation, path: str) -> None:
-    assert allowed(AGENT, operation, path)
+    becomes_folder = operation in MAY_MAKE_FOLDERS and path.startswith("agents/")
+    assert allowed(AGENT, operation, path) != becomes_folder
+
+
+@pytest.mark.parametrize("access", [AGENT, WRITER, ADMIN])
+@pytest.mark.parametrize("operation", MAY_MAKE_FOLDERS)
+def test_nobody_makes_a_folder_of_an_agents_notes(access: Access, operation: Operation) -> None:
+    for path in ("agents/coder/working.md", "agents/coder/working.md/x"):
+        assert not allowed(access, operation, path)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +156,7 @@ def test_an_operator_writes_as_far_as_its_right_goes(
     for operation in WRITING:
         for access in (READER, WRITER, ADMIN):
             right = least is not None and access.right >= least.right
+            right = right and not ("working.md" in path and operation in MAY_MAKE_FOLDERS)
             assert allowed(access, operation, path) == right, (operation, access)
 
 

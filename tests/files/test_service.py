@@ -12,18 +12,23 @@ from trio.testing import wait_all_tasks_blocked
 
 from mission_control.storage import Forbidden, Limited, NotFound
 from mission_control.storage.files import (
+    AgentAccess,
     AppendToFile,
     Delete,
     EditFile,
     FileLocks,
     Files,
+    Limits,
     LockTimeout,
     MakeFolder,
     Move,
+    OperatorAccess,
     Projects,
+    Right,
+    ScopedFiles,
     WriteFile,
 )
-from mission_control.storage.files._files import PENDING
+from mission_control.storage.files._files import PENDING, THREADS, THREADS_EACH
 from mission_control.storage.files._root import ProjectRoot
 
 from .conftest import AGENT, WRITER
@@ -102,6 +107,46 @@ async def test_writers_of_one_file_take_turns_and_lose_nothing(projects: Project
             await wait_all_tasks_blocked()
     lines = (await files.read(AGENT, "src/log")).text.split()
     assert lines == [str(number) for number in range(PENDING)]
+
+
+async def test_a_project_that_holds_its_threads_up_leaves_the_others_theirs(
+    projects: Projects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, reached, gate = Files(projects), threading.Semaphore(0), threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        reached.release()
+        assert gate.wait(PATIENCE_S)
+
+    with monkeypatch.context() as slowed:
+        slowed.setattr(ScopedFiles, "search", slow)
+        async with trio.open_nursery() as nursery:
+            for _ in range(THREADS):
+                nursery.start_soon(files.search, AGENT, ".", "x")
+            for _ in range(THREADS_EACH):
+                assert await trio.to_thread.run_sync(reached.acquire, True, PATIENCE_S)
+            await wait_all_tasks_blocked()
+            try:
+                with trio.fail_after(PATIENCE_S):
+                    await files.change(AgentAccess("beta", "coder"), WriteFile("src/a", b"x"))
+                assert not reached.acquire(blocking=False)
+            finally:
+                gate.set()
+
+
+async def test_a_search_ends_when_its_time_is_over(projects: Projects) -> None:
+    files = Files(projects, limits=Limits(search_s=0))
+    await files.change(AGENT, WriteFile("src/a", b"x"))
+    found = await files.search(AGENT, ".", "nowhere")
+    assert not found.complete
+
+
+async def test_only_administrators_are_shown_that_there_are_secrets(projects: Projects) -> None:
+    files, admin = Files(projects), OperatorAccess("alpha", "root", Right.ADMIN)
+    await files.change(admin, MakeFolder(".secrets"))
+    assert [entry.name for entry in await files.list(admin, ".")] == [".secrets", "src"]
+    for access in (AGENT, WRITER):
+        assert [entry.name for entry in await files.list(access, ".")] == ["src"]
 
 
 async def test_a_thread_that_writes_keeps_its_lock_when_its_task_is_cancelled(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_control.gateway_bridge._exec_advice import MAX_WARNINGS, Place, advice
+from mission_control.gateway_bridge._shell_programs import MAX_MADE, programs
 
 PROJECT = "/home/op/.openclaw/projects/p"
 PLACE = Place(
@@ -401,7 +402,33 @@ def test_whatever_is_written_there_is_an_answer(command: str) -> None:
         "watch " * 1300,
         "flock -c " * 800,
         "env -S " * 1000,
+        "find . " + "-exec " * 1300,
+        "cp -" + "l" * 7900 + "! a",
+        "sh -" + "c" * 7900 + "! a",
+        f"git clone {'a' * 7900}",
+        f"python3 -c ' ln{' ' * 7900}'",
+        ["python3", "-c", f" ln{' ' * 1_000_000}"],
+        ["env"] * 1_000_000,
     ],
 )
-def test_hostile_depth_is_no_trouble(command: str) -> None:
+def test_hostile_depth_and_length_are_no_trouble(command: str | list[str]) -> None:
     advice(command, PLACE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a=xxxxxxxx;" + "a=$a$a;" * 20 + "echo $a",
+        "eval $(" * 500 + ")" * 500,
+        'eval "$(' * 500 + ')"' * 500,
+        "a='eval \"$a;$a;$a\"';" + "a=$a$a;" * 8 + 'eval "$a"',
+    ],
+)
+def test_what_a_line_makes_of_itself_has_an_end(line: str) -> None:
+    made = sum(len(word) for program in programs(line) for word in program.words)
+    assert made <= 100 * MAX_MADE
+
+
+def test_a_variable_is_put_in_wherever_a_usual_line_uses_it() -> None:
+    line = "dir=../agents; " + "ls $dir; " * 100 + "touch $dir/a"
+    assert any("kept by Mission Control" in warning for warning in advice(line, PLACE))

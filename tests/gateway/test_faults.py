@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from mission_control.actors import OutcomeKind, RunHandle
+from mission_control.actors import OutcomeKind, Progress, RunHandle
 from mission_control.gateway_bridge import (
     Connection,
     GatewayAddress,
@@ -266,6 +266,9 @@ class Witness:
 
     def sign(self, what: str) -> None:
         """It lives."""
+
+    def cut_short(self, progress: Progress) -> None:
+        """Nobody asks what it took."""
 
 
 @pytest.mark.slow

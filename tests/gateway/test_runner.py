@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from mission_control.actors import Outcome, OutcomeKind, PulseOrder, RunHandle
+from mission_control.actors import Outcome, OutcomeKind, Progress, PulseOrder, RunHandle
 from mission_control.gateway_bridge import _openclaw
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._link import Gateway
@@ -77,12 +77,16 @@ class Host:
 class Witness:
     signs: list[str] = attrs.field(factory=list)
     handles: list[RunHandle] = attrs.field(factory=list)
+    progress: Progress | None = None
 
     def sign(self, what: str) -> None:
         self.signs.append(what)
 
     async def started(self, handle: RunHandle) -> None:
         self.handles.append(handle)
+
+    def cut_short(self, progress: Progress) -> None:
+        self.progress = progress
 
 
 def history(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -330,18 +334,21 @@ async def test_a_cancelled_run_is_aborted_with_the_commands_it_left() -> None:
         {
             "agent": accepts,
             "agent.wait": wait,
+            "chat.history": history(USER_ROW, FINAL_ROW),
             "sessions.abort": abort,
             "tasks.list": {"tasks": [left]},
         }
     )
+    life = Witness()
     async with hosted(host) as runner:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(runner.run, ORDER, Witness())
+                nursery.start_soon(runner.run, ORDER, life)
                 await asked.wait()
                 scope.cancel()
     assert host.params["sessions.abort"] == {"key": ORDER.session_key, "runId": "run-1"}
     assert host.params["tasks.cancel"]["taskId"] == "t-9"
+    assert life.progress == Progress("Done.", 7, 0.5), "what it took until then is known"
 
 
 async def test_a_run_that_could_not_be_stopped_is_stopped_before_its_session_is_used_again(

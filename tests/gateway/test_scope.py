@@ -13,7 +13,7 @@ from mission_control.gateway_bridge._scope import ToolScope
 @pytest.fixture
 def scope(tmp_path: Path) -> ToolScope:
     project = tmp_path / "projects" / "p"
-    for folder in ("src/deep", "agents/shuri", "agents/okoye", "daily"):
+    for folder in ("src/deep", "agents/shuri", "agents/okoye", "daily", ".secrets"):
         (project / folder).mkdir(parents=True)
     (project / "KANBAN.md").write_text("board")
     (project / "src" / "out").symlink_to("/etc")
@@ -55,6 +55,11 @@ def test_what_stays_inside_is_let_through(
         ("read", {"path": "out/passwd"}, "outside your project"),
         ("read", {"file_path": "/etc/passwd"}, "outside your project"),
         ("read", {"path": "a\0b"}, "not a path"),
+        ("read", {"path": "../.secrets/key"}, "administrators only"),
+        ("read", {"path": "up/.Secrets/key"}, "administrators only"),
+        ("ls", {"path": "../.secrets"}, "administrators only"),
+        ("grep", {"path": ".."}, "search in src/"),
+        ("exec", {"command": "ls", "workdir": "../.secrets"}, "administrators only"),
         ("ls", {"path": "../../.."}, "outside your project"),
         ("write", {"path": "../KANBAN.md"}, "kept by Mission Control"),
         ("write", {"path": "up/KANBAN.md"}, "kept by Mission Control"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import attrs
@@ -10,7 +12,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mission_control.actors import AgentIdentity, AgentTokens, OperatorToken, Principals
+from mission_control.actors import (
+    AgentIdentity,
+    AgentTokens,
+    OperatorToken,
+    Principals,
+    UnfitToken,
+    _token_file,
+)
 from mission_control.gateway_bridge import Access, Doorkeeper, Limits
 from mission_control.gateway_bridge._peer import LOOPBACK, OWN_USER
 from mission_control.storage import (
@@ -98,11 +107,15 @@ async def test_nobody_else_does(house: House, headers: list[str]) -> None:
 async def test_an_agent_comes_in_as_itself_while_its_pulse_runs(house: House) -> None:
     tokens = house.agents
     token = tokens.issue(SHURI)
-    caller = house.door.recognise(token, LOOPBACK).caller
+    admission = house.door.recognise(token, LOOPBACK)
+    caller = admission.caller
     assert (caller.name, caller.access, caller.identity) == ("shuri:p", Access.WRITE, SHURI)
+    assert admission.over is not None
+    assert not admission.over.is_set()
     assert tokens.of_pulse("pulse-1") == tokens.of_agent("shuri:p") == SHURI
     tokens.revoke(token)
     tokens.revoke(token)
+    assert admission.over.is_set()
     with pytest.raises(Unauthenticated, match="ends with its pulse"):
         house.door.recognise(token, LOOPBACK)
     assert tokens.of_agent("shuri:p") is None
@@ -169,9 +182,77 @@ async def test_the_operators_token_is_rotated_in_its_file(house: House) -> None:
 
 async def test_a_token_that_somebody_puts_into_the_file_counts_at_once(house: House) -> None:
     old = house.token
-    house.token_file.write_text("mine\n")
-    assert is_known(house, "mine")
+    mine = "mine" * 8
+    house.token_file.write_text(f"{mine}\n")
+    assert is_known(house, mine)
     assert not is_known(house, old)
+
+
+def make_unfit(path: Path, how: str) -> None:
+    match how:
+        case "open to others":
+            path.chmod(0o640)
+        case "a link":
+            path.symlink_to(path.rename(path.with_name("kept")))
+        case "2 names":
+            path.with_name("kept").hardlink_to(path)
+        case "no regular file":
+            path.unlink()
+            os.mkfifo(path, 0o600)
+        case _:
+            path.write_text("x" * 31)
+
+
+UNFIT = pytest.mark.parametrize(
+    "how", ["open to others", "a link", "2 names", "no regular file", "31 characters"]
+)
+
+
+@UNFIT
+async def test_a_token_file_that_is_not_to_be_relied_on_is_not_used(
+    house: House, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = house.token
+    before = house.door.recognise(old, LOOPBACK)
+    make_unfit(house.token_file, how)
+    assert not is_known(house, old)
+    assert how in caplog.text
+    assert before.over is not None
+    assert before.over.is_set()
+    assert house.token not in (old, "x" * 31)
+    assert is_known(house, house.token)
+    assert house.token_file.lstat().st_mode == stat.S_IFREG | 0o600
+
+
+@UNFIT
+async def test_nor_does_the_next_sidecar_use_it(house: House, how: str) -> None:
+    old = house.token
+    make_unfit(house.token_file, how)
+    again = House(house.folder)
+    assert not is_known(again, old)
+    assert is_known(again, again.token)
+
+
+async def test_a_token_file_of_another_user_is_not_used(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.geteuid()
+    found = os.stat_result((stat.S_IFREG | 0o600, 1, 1, 1, owner + 1, 0, 43, 0, 0, 0))
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 2)
+    with pytest.raises(UnfitToken, match=f"belongs to user {owner + 1}"):
+        _token_file._check(found)
+    for may in (0, owner + 1):  # root may do as it likes, and what is root's is nobody else's
+        monkeypatch.setattr(os, "geteuid", lambda may=may: may)
+        _token_file._check(found)
+
+
+async def test_a_folder_in_place_of_the_token_file_locks_nobody_out(house: House) -> None:
+    token = house.token
+    house.token_file.unlink()
+    house.token_file.mkdir()
+    assert is_known(house, token)
+    with pytest.raises(Unavailable, match="see what is there"):
+        House(house.folder)
 
 
 @pytest.mark.parametrize("slip", ["gone", "empty"])
@@ -186,7 +267,10 @@ async def test_a_slip_with_the_file_locks_nobody_out(house: House, slip: str) ->
     assert House(house.folder).token  # the next sidecar makes a new one
 
 
-@pytest.mark.parametrize("name", ["", "operator", "local", "A", "a b", "-a", "a:b", "x" * 64, "é"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "operator", "local", "gateway", "mission-control", "A", "a b", "-a", "a:b", "x" * 64, "é"],
+)
 async def test_a_name_that_could_be_taken_for_another_is_refused(house: House, name: str) -> None:
     with pytest.raises(Invalid) as refusal:
         await house.create(name)
@@ -229,20 +313,23 @@ async def test_a_damaged_file_is_not_taken_for_an_empty_one(house: House, text: 
         House(house.folder)
 
 
-async def test_who_guesses_on_tcp_is_not_listened_to_for_a_while(
+async def test_who_guesses_is_told_to_wait_and_keeps_nobody_out(
     tmp_path: Path, mock_clock: MockClock
 ) -> None:
     house = House(tmp_path, Limits(wrong_tokens_per_min=3))
     for _ in range(3):
         with pytest.raises(Unauthenticated):
             house.door.recognise("guess", LOOPBACK)
-    with pytest.raises(Limited, match="by the Unix socket") as refusal:
+    with pytest.raises(Limited, match="too many wrong tokens") as refusal:
         house.door.recognise("guess", LOOPBACK)
     assert 19_000 < (refusal.value.retry_after_ms or 0) <= 20_000
-    with pytest.raises(Limited):  # unseen, or the answer would tell a good guess
-        house.door.recognise(house.token, LOOPBACK)
-    mock_clock.jump(20.001)
     assert house.door.recognise(house.token, LOOPBACK).caller.name == "operator"
+    assert house.door.recognise(house.agents.issue(SHURI), LOOPBACK).caller.name == "shuri:p"
+    with pytest.raises(Limited):
+        house.door.recognise("guess", LOOPBACK)
+    mock_clock.jump(20.001)
+    with pytest.raises(Unauthenticated):
+        house.door.recognise("guess", LOOPBACK)
 
 
 async def test_whoever_guesses_keeps_nobody_out_of_the_unix_socket(

@@ -76,6 +76,24 @@ def test_connections_are_limited_for_each_and_for_all_and_given_back() -> None:
         pass
 
 
+def test_agents_leave_half_of_the_connections_to_others() -> None:
+    seats = Seats(Limits(connections=4, connections_each=4, agent_connections_each=1))
+    with ExitStack() as held:
+        held.enter_context(seats.taken("a:p", is_agent=True))
+        with (
+            pytest.raises(Limited, match="agent_connections_each"),
+            seats.taken("a:p", is_agent=True),
+        ):
+            pass
+        held.enter_context(seats.taken("b:p", is_agent=True))
+        with pytest.raises(Limited, match="all 2 connections"), seats.taken("c:p", is_agent=True):
+            pass
+        held.enter_context(seats.taken("operator"))
+        held.enter_context(seats.taken("operator"))
+        with pytest.raises(Limited, match="all 4 connections"), seats.taken("operator"):
+            pass
+
+
 @pytest.mark.parametrize("wrong", [{"strangers": 0}, {"calls_per_s": 0.0}, {"headers": -1}])
 def test_a_limit_of_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=min(wrong)):

@@ -22,6 +22,6 @@ class Climate:
         """Return the climate of a world."""
         chance = stream(seed, "climate")
         return cls(
-            deeds_s=chance.choice([30, 60, 120]) * MINUTE_S,
+            deeds_s=chance.choice([60, 90, 180]) * MINUTE_S,
             faults_s=chance.choice([20, 60, 600]) * MINUTE_S,
         )

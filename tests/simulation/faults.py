@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 import trio
 
-from mission_control.supervisor import Ref, System, TreeNode
+from mission_control.supervisor import Ref, TreeNode
 
 from .host import Host
-from .life import Life
+from .life import Life, TimeOfDay
 
 FAULTS = {
     "kill_actor": 12, "kill_many": 2, "cut_power": 3, "stop": 1, "lose_host": 3, "restart_host": 2,
-    "break_disk": 2, "fill_disk": 1, "slow_disk": 1,
+    "break_disk": 2, "fill_disk": 1, "slow_disk": 1, "kill_supervisor": 3, "set_clock": 3,
 }  # fmt: skip
 """What happens, and how often."""
 
@@ -25,6 +26,7 @@ class Faults:
     """The bad luck of a world."""
 
     chance: random.Random
+    clock: TimeOfDay
     host: Host
     life: Callable[[], Life | None]
     """The sidecar that runs, if one does."""
@@ -50,14 +52,19 @@ class Faults:
             life.machine.full, life.machine.commit_s = False, 0.005
 
     async def _kill_actor(self, life: Life) -> None:
-        ref = self.chance.choice(list(refs(life.system)))
-        self.note(f"kill {ref.path}")
-        ref.kill()
+        self._kill(self.chance.choice([ref for ref, _ in running(life)]))
 
     async def _kill_many(self, life: Life) -> None:
         for _ in range(self.chance.randrange(2, 8)):
             await self._kill_actor(life)
             await trio.sleep(self.chance.choice([0.0, 0.01, 1.0]))
+
+    async def _kill_supervisor(self, life: Life) -> None:
+        self._kill(self.chance.choice([ref for ref, node in running(life) if node.children]))
+
+    def _kill(self, ref: Ref[Any]) -> None:
+        self.note(f"kill {ref.path}")
+        ref.kill()
 
     async def _cut_power(self, life: Life) -> None:
         life.cut()
@@ -89,13 +96,16 @@ class Faults:
         await trio.sleep(self.chance.uniform(1.0, 300.0))
         life.machine.commit_s = 0.005
 
+    async def _set_clock(self, life: Life) -> None:
+        most_s = self.chance.choice([60.0, 7_200.0, 200_000.0])
+        self.clock.ahead_s = self.chance.uniform(-most_s, most_s)
 
-def refs(system: System) -> Iterator[Ref[object]]:
-    """Return every actor that runs but the root, in the order of the tree."""
-    by_path = {ref.path: ref for ref in system._names.values()}
-    for node in _below(system.tree()):
-        if node.path in by_path and node.state == "running":
-            yield by_path[node.path]
+
+def running(life: Life) -> Iterator[tuple[Ref[Any], TreeNode]]:
+    """Return every actor and supervisor that runs but the root, in the order of the tree."""
+    for node in _below(life.system.tree()):
+        if node.state == "running":
+            yield life.refs[node.path], node
 
 
 def _below(node: TreeNode) -> Iterator[TreeNode]:

@@ -15,7 +15,11 @@ from mission_control.storage import Change, TaskStatus
 from mission_control.storage._table import table_named
 from mission_control.storage.history import State, changes_after
 
-Rows = dict[str, dict[str, Any]]
+from .purses import Purses
+from .reach import Reach
+
+Row = dict[str, Any]
+Rows = dict[str, Row]
 
 
 @attrs.define
@@ -27,6 +31,12 @@ class Laws:
     tasks: Rows = attrs.field(factory=dict)
     open_pulses: Rows = attrs.field(factory=dict)
     ended_pulses: set[str] = attrs.field(factory=set)
+    messages: Rows = attrs.field(factory=dict)
+    purses: Purses = attrs.field(init=False)
+    reach: Reach = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.purses, self.reach = Purses(self.fail), Reach(self.fail)
 
     def committed(self, connection: sqlite3.Connection) -> None:
         """Look at what was committed since the last time."""
@@ -37,6 +47,8 @@ class Laws:
                 self._compare(connection, entity, id_)
         self._one_in_progress()
         self._one_attempt()
+        self.purses.compare()
+        self.reach.compare()
 
     def whole(self, connection: sqlite3.Connection) -> None:
         """Compare all tables with the log."""
@@ -50,28 +62,47 @@ class Laws:
             self.fail(f"a gap in the log: {change.seq} follows {self.state.seq}")
         self.state.apply(change)
         after = None if change.after is None else json.loads(change.after)
+        busy = any(pulse["agent_id"] == change.actor for pulse in self.open_pulses.values())
+        self.reach.written(change, self._task_of(change, after), busy=busy)
         match change.entity:
-            case "tasks" if after is not None:
-                self.tasks[change.entity_id] = after
             case "tasks":
-                self.tasks.pop(change.entity_id, None)
+                _keep(self.tasks, change, after)
+            case "messages":
+                _keep(self.messages, change, after)
             case "pulses":
-                self._follow_pulse(change.entity_id, after)
+                self._follow_pulse(change, after)
             case "task_events" if after is not None:
                 self._require_open(change, after)
+            case "budgets" if after is not None:
+                self.purses.set_or_charged(after)
             case _:
                 pass
 
-    def _follow_pulse(self, pulse_id: str, after: dict[str, Any] | None) -> None:
+    def _task_of(self, change: Change, after: Row | None) -> Row | None:
+        match change.entity:
+            case "tasks":
+                return self.tasks.get(change.entity_id)
+            case "task_events" if after is not None and after["kind"] == "thought":
+                return self.tasks.get(after["task_id"])
+            case _:
+                return None
+
+    def _follow_pulse(self, change: Change, after: Row | None) -> None:
+        pulse_id = change.entity_id
         if pulse_id in self.ended_pulses:
             self.fail(f"an attempt that had ended was written to: {pulse_id}")
-        self.open_pulses.pop(pulse_id, None)
+        known = self.open_pulses.pop(pulse_id, None)
         if after is None or after["state"] == "ended":
             self.ended_pulses.add(pulse_id)
-        else:
-            self.open_pulses[pulse_id] = after
+            if after is not None:
+                self.purses.ended(after)
+            return
+        self.open_pulses[pulse_id] = after
+        if known is None:
+            self.purses.begun(change, after)
+            self.reach.begun(after["agent_id"])
 
-    def _require_open(self, change: Change, event: dict[str, Any]) -> None:
+    def _require_open(self, change: Change, event: Row) -> None:
         if ":" in change.actor and event["pulse_id"] in self.ended_pulses:
             self.fail(f"an attempt that had ended wrote: {event['thought']}")
 
@@ -100,3 +131,10 @@ class Laws:
         for what, number in (agents + tasks).items():
             if number > 1:
                 self.fail(f"{number} attempts are open of {what}")
+
+
+def _keep(rows: Rows, change: Change, after: Row | None) -> None:
+    if after is None:
+        rows.pop(change.entity_id, None)
+    else:
+        rows[change.entity_id] = after

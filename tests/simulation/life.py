@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import trio
@@ -23,7 +24,7 @@ from mission_control.actors import (
 )
 from mission_control.storage import US, Reads, Store
 from mission_control.storage.files import Files, Projects
-from mission_control.supervisor import Event, Intensity, System, open_system
+from mission_control.supervisor import ChildStarted, Event, Intensity, Ref, System, open_system
 
 from .host import Host
 from .machine import Machine
@@ -32,12 +33,16 @@ from .runner import SimulatedRunner
 BEGINNING_US = 1_767_225_600 * US  # 2026-01-01
 
 
-class VirtualTime:
-    """The time of day, by the virtual clock."""
+@attrs.define
+class TimeOfDay:
+    """What the clock of the machine says; virtual time goes on whatever that is."""
+
+    ahead_s: float = 0.0
+    """Of virtual time, where somebody has set it."""
 
     def now_us(self) -> int:
         """Microseconds since the Unix epoch."""
-        return BEGINNING_US + round(trio.current_time() * US)
+        return BEGINNING_US + round((trio.current_time() + self.ahead_s) * US)
 
 
 @attrs.define(eq=False)
@@ -47,6 +52,8 @@ class Life:
     mission: Mission
     machine: Machine
     scope: trio.CancelScope
+    refs: dict[str, Ref[Any]]
+    """By path, of everybody who was ever started; the newest of each."""
     over: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -69,6 +76,7 @@ class Terms:
     """What all lives of a world have in common."""
 
     home: Home
+    clock: TimeOfDay
     host: Host
     settings: PulseSettings
     rng: random.Random
@@ -83,21 +91,27 @@ async def living(terms: Terms, machine: Machine, scope: trio.CancelScope) -> Asy
         StartFailed: it cannot be started.
         SupervisorGaveUp: it failed too often.
     """
-    home, clock = terms.home, VirtualTime()
+    home, refs = terms.home, dict[str, Ref[Any]]()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, ChildStarted):
+            refs[event.offender.ref.path] = event.offender.ref
+        terms.on_event(event)
+
     with contextlib.closing(Reads(home.database)) as reads, Projects(home.projects) as projects:
         async with open_system(
             "sidecar",
             intensity=Intensity(10, period=60.0),
             grace=0.0,
-            on_event=terms.on_event,
+            on_event=on_event,
             rng=terms.rng,
         ) as system:
             mission = Mission(
                 system=system,
                 home=home,
-                store=Store(system, clock, terms.rng),
+                store=Store(system, terms.clock, terms.rng),
                 reads=reads,
-                clock=clock,
+                clock=terms.clock,
                 runner=SimulatedRunner(terms.host, machine),
                 tokens=AgentTokens(),
                 settings=terms.settings,
@@ -105,4 +119,4 @@ async def living(terms: Terms, machine: Machine, scope: trio.CancelScope) -> Asy
                 files=Files(projects),
             )
             await grow(mission, mission_specs(mission, upkeep=MaintenanceSettings(enabled=False)))
-            yield Life(mission, machine, scope)
+            yield Life(mission, machine, scope, refs)

@@ -44,8 +44,8 @@ class Machine:
     full: bool = False
 
     async def writes(self) -> None:
-        """Take as long as half a commit."""
-        await trio.sleep(self.chance.uniform(0.0, self.commit_s) / 2)
+        """Take as long as a commit."""
+        await trio.sleep(self.chance.uniform(0.0, self.commit_s))
 
     def new_writer(self, connection: sqlite3.Connection, **hooks: Any) -> LoopWriter:
         """Make the storage actor's writer, in place of the one with a thread."""
@@ -86,9 +86,14 @@ class LoopWriter(Writer):
     async def _live(self) -> None:
         async for first in self._receive:
             group = [first, *self._rest()]
-            await self._machine.writes()
+            late = (
+                self._machine.chance.random() < 0.5
+            )  # the time that it takes others to hear of it
+            if not late:
+                await self._machine.writes()
             self._commit(group)
-            await self._machine.writes()
+            if late:
+                await self._machine.writes()
             if not self._machine.on:
                 self._lose(group)  # it may stand in the file, and nobody hears of it
             self._deliver(group)

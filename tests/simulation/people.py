@@ -17,7 +17,7 @@ PROJECTS = ("p", "q")
 DEEDS = {
     "create": 12, "message": 2, "pause": 2, "resume": 3, "trigger": 1, "kill": 1, "move": 2,
     "assign": 2, "delete": 1, "prioritise": 1, "depend": 2, "answer": 8, "dismiss": 1, "hire": 2,
-    "archive": 1, "restore": 3, "restart_session": 1,
+    "archive": 1, "restore": 3, "restart_session": 1, "budget": 3,
 }  # fmt: skip
 """What they do, and how often."""
 
@@ -35,6 +35,8 @@ class People:
     """Titles of tasks that were acknowledged."""
     deleted: set[str] = attrs.field(factory=set)
     """Titles of tasks that they wanted gone."""
+    _limited: set[str | None] = attrs.field(factory=set)
+    """Projects that they have set a budget for; None stands for all together."""
     _deeds: int = 0
 
     async def found(self) -> None:
@@ -55,6 +57,7 @@ class People:
 
     async def calm_down(self) -> None:
         """Leave nothing that only people can bring forward."""
+        await self._lift()
         for project in PROJECTS:
             await self.try_("mission.project.restore", project_id=project)
             for soul in SOULS:
@@ -71,6 +74,12 @@ class People:
                 await self.try_("mission.task.move", task_id=task["id"], new_status="backlog")
         for request in await self._questions():
             await self.try_("mission.help.answer", help_id=request["id"], answer="So.")
+
+    async def _lift(self) -> None:
+        """Take all budgets away."""
+        for project in sorted(self._limited, key=str):
+            if await self.try_("mission.project.budget", project_id=project, lift=True):
+                self._limited.discard(project)
 
     async def insist(self, method: str, **params: Any) -> Any:
         """Call until it is known what came of it."""
@@ -186,6 +195,16 @@ class People:
         if task and other:
             on = [other["id"]]
             await self.try_("mission.task.update", task_id=task["id"], depends_on=on)
+
+    async def _budget(self) -> None:
+        project = self.chance.choice([None, *PROJECTS])
+        self._limited.add(project)
+        limits: list[dict[str, Any]] = [
+            {"tokens_per_day": self.chance.randrange(0, 300)},
+            {"cost_usd_per_day": self.chance.uniform(0.0, 0.3)},
+            {"lift": True},
+        ]
+        await self.try_("mission.project.budget", project_id=project, **self.chance.choice(limits))
 
     async def _answer(self) -> None:
         for request in await self._questions():

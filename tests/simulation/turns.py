@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -17,11 +17,12 @@ from .host import Run
 Call = Callable[..., Awaitable[Any]]
 
 SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "", "said the agent", tokens=10, cost_usd=0.01)
+"""What it takes adds up to what people say may be taken a day."""
 FAILED = Outcome(OutcomeKind.FAILED, "the simulated agent failed")
 
 ENDS = {
     "done": 10, "go_on": 5, "help": 2, "give_back": 1, "fail": 3, "hang": 2, "babble": 1,
-    "announce": 1, "message": 2,
+    "announce": 1, "message": 2, "meddle": 3,
 }  # fmt: skip
 """How a turn at a task ends, and how often."""
 
@@ -33,6 +34,8 @@ class Agents:
     chance: random.Random
     call: Call
     """Calls the sidecar with a run's token, as a tool does."""
+    tasks: Callable[[], Sequence[str]]
+    """Ids of all there are, also where an agent should not look."""
     calm: bool = False
     """From now on they only do what they should."""
 
@@ -50,7 +53,7 @@ class Agents:
         return SUCCEEDED
 
     async def _work(self, run: Run) -> Outcome:
-        for _ in range(1 if self.calm else self.chance.randrange(1, 4)):
+        for _ in range(1 if self.calm else self.chance.randrange(1, 3)):
             await self._pause(run)
             await self._tool(run, "mission.control.log_event", thought="hm")
         how = "done" if self.calm else self.chance.choices([*ENDS], [*ENDS.values()])[0]
@@ -97,6 +100,13 @@ class Agents:
         await self._tool(
             run, "mission.agent.message", instance_id=f"{other}:{project}", text="hello"
         )
+        return SUCCEEDED
+
+    async def _meddle(self, run: Run) -> Outcome:
+        """Lay hands on a task, whosever it is; the laws see to it that it must be its own."""
+        for task_id in self.chance.choices(self.tasks(), k=3):
+            await self._tool(run, "mission.control.log_event", task_id=task_id, thought="hm")
+            await self._tool(run, "mission.task.move", task_id=task_id, new_status="backlog")
         return SUCCEEDED
 
     async def _pause(self, run: Run) -> None:

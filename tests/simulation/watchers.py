@@ -15,8 +15,8 @@ from mission_control.storage.commands import LogEvent
 from .host import Host, Run
 from .life import Life
 
-LOOK_S = 1_800.0
-SOON_S = 3 * 3_600.0
+LOOK_S = 3_600.0
+SOON_S = 5 * 3_600.0
 """So long may a task be next in line, or its agent be starting, in one life."""
 
 AT_ONCE = (Because.NEXT, Because.STARTING)

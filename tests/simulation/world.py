@@ -17,17 +17,20 @@ import trio
 from trio.testing import MockClock
 
 from mission_control.actors import Home, PulseSettings
+from mission_control.actors._attempt import Unsettled
+from mission_control.actors._pulse import AgentSilent
 from mission_control.gateway_bridge import LOCAL, call
 from mission_control.gateway_bridge._callers import of_agent
-from mission_control.storage import Unauthenticated, Unavailable
-from mission_control.supervisor import Event, StartFailed, SupervisorGaveUp
+from mission_control.storage import Deadline, Limited, Unauthenticated, Unavailable
+from mission_control.supervisor import ActorDead, Crash, Event, StartFailed, SupervisorGaveUp
 
 from .climate import Climate
 from .faults import Faults
 from .host import Host, Run
 from .laws import Laws
-from .life import Life, Terms, living
+from .life import Life, Terms, TimeOfDay, living
 from .machine import Machine, one_thread
+from .pace import seldom
 from .people import People
 from .replacing import replacing
 from .seeds import scheduling, stream
@@ -35,19 +38,23 @@ from .turns import Agents
 from .watchers import Watchers
 
 DAY_S = 86_400.0
-QUIET_S = 2 * DAY_S
+QUIET_S = DAY_S
 """How long the end may take."""
-LOOK_S = 600.0
+LOOK_S = 1_200.0
 
 SETTINGS = PulseSettings(
     interval_s=1_800.0,
     timeout_s=1_200.0,
     max_retries=3,
     deadman_s=300.0,
-    tick_s=1_800.0,
+    tick_s=3_600.0,
     max_running=3,
     max_running_per_project=2,
 )
+
+
+EXPECTED = (AgentSilent, Unsettled, Unavailable, Deadline, Limited, ActorDead)
+"""What actors may fail with: attempts that were ended, neighbours that are away or killed."""
 
 
 class LawBroken(AssertionError):
@@ -71,6 +78,7 @@ class World:
         self.home = Home(folder / "home")
         self.laws = Laws(self.fail)
         self.life: Life | None = None
+        self.clock = TimeOfDay()
         self._scope = trio.CancelScope()
 
     def note(self, what: str) -> None:
@@ -116,6 +124,7 @@ class World:
             stack.callback(random.setstate, state)
             stack.enter_context(one_thread(lambda: self.machine))
             stack.enter_context(scheduling(self.seed))
+            stack.enter_context(seldom())
             stack.callback(logging.disable, logging.NOTSET)
             logging.disable()  # of so much harm there is a lot to tell
             yield
@@ -132,7 +141,7 @@ class World:
         def chance(name: str) -> random.Random:
             return stream(self.seed, name)
 
-        self.agents = Agents(chance("agents"), self._as_agent)
+        self.agents = Agents(chance("agents"), self._as_agent, lambda: [*self.laws.tasks])
         self.host = Host(
             nursery,
             self.agents.turn,
@@ -144,7 +153,12 @@ class World:
         )
         self.people = People(chance("people"), self._as_operator, self.note, self.climate.deeds_s)
         self.faults = Faults(
-            chance("faults"), self.host, lambda: self.life, self.note, self.climate.faults_s
+            chance("faults"),
+            self.clock,
+            self.host,
+            lambda: self.life,
+            self.note,
+            self.climate.faults_s,
         )
         watchers = Watchers(chance("watchers"), lambda: self.life, self.host, self.fail)
         nursery.start_soon(watchers.watch_tasks)
@@ -164,7 +178,8 @@ class World:
     async def _live(self) -> None:
         """Live again and again, as a service manager sees to."""
         chance = stream(self.seed, "machine")
-        terms = Terms(self.home, self.host, SETTINGS, stream(self.seed, "mission"), self._hear)
+        chances = stream(self.seed, "mission")
+        terms = Terms(self.home, self.clock, self.host, SETTINGS, chances, self._hear)
         while True:
             self.machine = Machine(chance, self.laws.committed)
             self.note("a life begins")
@@ -183,6 +198,8 @@ class World:
         reason = getattr(event, "reason", None)
         if reason is not None:
             self.note(f"{type(event).__name__} {event.offender.id}: {reason!r}")
+        if isinstance(reason, Crash) and not isinstance(reason.error, EXPECTED):
+            self.fail(f"{event.offender.id} failed as it should not: {reason.error!r}")
 
     async def _settle(self) -> None:
         """Wait until all that can be done is done."""
@@ -199,6 +216,9 @@ class World:
                 yield f"task {task}"
         for pulse in self.laws.open_pulses.values():
             yield f"pulse {pulse}"
+        for message in self.laws.messages.values():
+            if message["read_by"] is None and message["wakes"]:
+                yield f"message {message}"
         titles = [task["title"] for task in self.laws.tasks.values()]
         for title in sorted(self.people.made - self.people.deleted):
             if titles.count(title) != 1:

@@ -246,3 +246,16 @@ def test_an_upgrade_is_recorded_for_the_soul_or_for_its_project_only(
     assert bench.reads.agent(AGENT).version == before.version + 2
     kinds = [(event.kind, event.agent_id) for event in bench.reads.events(project_id=project)]
     assert kinds == [("upgraded", AGENT)] * 2
+
+
+def test_an_agent_that_is_made_again_is_not_told_what_its_predecessor_did_not_read(
+    bench: Bench, project: str
+) -> None:
+    bench.do(NEW)
+    read = bench.do(c.SendMessage(AGENT, "Read me."))
+    bench.end(bench.begin(AGENT))
+    bench.do(c.SendMessage(AGENT, "For the old one."))
+    bench.do(c.DestroyAgent(AGENT))
+    bench.do(NEW)
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
+    assert [message.id for message in bench.reads.messages(AGENT)] == [read.id]

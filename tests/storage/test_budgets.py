@@ -171,6 +171,7 @@ def test_a_budget_of_nothing_begins_nothing(bench: Bench, project: str) -> None:
         ("tokens_per_day", -1),
         ("cost_usd_per_day", -0.01),
         ("cost_usd_per_day", math.inf),
+        ("tokens_per_day", 10**30),
         ("cost_usd_per_day", math.nan),
         ("warn_at", 0.0),
         ("warn_at", 1.1),
@@ -199,3 +200,28 @@ def test_days_begin_at_midnight_utc() -> None:
     assert day_of(midnight - 1) == "2026-01-01"
     assert day_of(midnight) == "2026-01-02"
     assert next_day(midnight) == midnight + DAY_S * US
+
+
+def test_a_clock_that_is_set_back_gives_no_budget_out_again(bench: Bench, project: str) -> None:
+    bench.do(c.SetBudget(project, tokens_per_day=100))
+    bench.clock.advance(10 * DAY_S)
+    spend(bench, 100)
+    for back in (1, 1):
+        bench.clock.advance(-back * DAY_S)
+        assert not may_begin(bench)
+    bench.clock.advance(2 * DAY_S)
+    assert not may_begin(bench)
+    bench.clock.advance(DAY_S)
+    assert may_begin(bench)
+
+
+def test_a_clock_that_was_days_ahead_does_not_keep_the_budget_spent(
+    bench: Bench, project: str
+) -> None:
+    bench.do(c.SetBudget(project, tokens_per_day=100))
+    bench.clock.advance(10 * DAY_S)
+    spend(bench, 100)
+    bench.clock.advance(-10 * DAY_S)
+    assert may_begin(bench)
+    spend(bench, 100)
+    assert not may_begin(bench)

@@ -102,3 +102,50 @@ def test_nobody_of_another_project_is_called(crew: Bench) -> None:
     crew.agent("q", "griot")
     crew.do(c.UpdateChronicle("p", "@griot and @griot:q"))
     assert told(crew, "griot:q") == []
+
+
+def talk(bench: Bench, pulses: int) -> list[int | None]:
+    """Let shuri and okoye mention each other in all that they say; return when each is woken."""
+    due, souls = [], ("shuri", "okoye")
+    tasks = {soul: bench.task("p", soul, None).id for soul in souls}
+    pulse = bench.begin("shuri:p", triggered=True)
+    for number in range(pulses):
+        me, you = souls[number % 2], souls[1 - number % 2]
+        bench.do(c.LogEvent(tasks[me], f"@{you}, over to you"), by=f"{me}:p")
+        bench.end(pulse)
+        due.append(bench.reads.messages(f"{you}:p")[-1].not_before)
+        bench.clock.advance(0 if due[-1] is None else 60)
+        pulse = bench.begin(f"{you}:p")
+    return due
+
+
+def test_agents_that_go_on_mentioning_each_other_come_to_talk_by_their_schedules(
+    crew: Bench,
+) -> None:
+    due = talk(crew, 8)
+    assert due[:5] == [None] * 5
+    assert all(each is not None for each in due[5:])
+
+
+def test_who_was_shown_no_message_wakes_others_at_once_again(crew: Bench) -> None:
+    talk(crew, 8)
+    pulse = crew.reads.open_pulse("shuri:p")
+    assert pulse is not None
+    crew.end(pulse)
+    crew.begin("shuri:p", triggered=True)
+    sent = crew.do(c.SendMessage("okoye:p", "Something new."), by="shuri:p")
+    assert (sent.hops, sent.not_before) == (0, None)
+
+
+def test_a_task_that_is_handed_to_and_fro_comes_to_wait_with_the_notes(crew: Bench) -> None:
+    task = crew.task("p")
+    souls, waits = ("shuri", "okoye"), []
+    for number in range(8):
+        me, you = souls[number % 2], souls[1 - number % 2]
+        pulse = crew.begin(f"{me}:p")
+        given = crew.do(c.HandOffTask(task.id, you, "yours", by_agent=f"{me}:p"), by=f"{me}:p")
+        crew.end(pulse)
+        waits.append(given.not_before)
+        crew.clock.advance(0 if given.not_before is None else 60)
+    assert waits[:5] == [None] * 5
+    assert None not in waits[5:]

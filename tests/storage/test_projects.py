@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_control.storage import Invalid, NotFound, ProjectState, slug
+from mission_control.storage import AgentStatus, Invalid, NotFound, ProjectState, slug
 from mission_control.storage import commands as c
 from storage_bench import Bench
 
@@ -48,13 +48,15 @@ def test_a_project_with_a_base_begins_with_its_agents_and_none_of_its_tasks(benc
         bench.agent(base, soul, max_retries=7)
     bench.task(base)
     bench.begin(f"shuri:{base}")
+    bench.do(c.SetAgentStatus(f"shuri:{base}", AgentStatus.DISTILLING))
+    assert bench.reads.agent(f"shuri:{base}").owes_memory
     copy = bench.do(c.InitProject("Copy", base))
     assert copy.base_id == base
     agents = bench.reads.agents(copy.id)
     assert {(a.id, a.slot) for a in agents} == {("shuri:copy", 2), ("okoye:copy", 3)}
     for agent in agents:
         assert (agent.status.value, agent.current_task_id, agent.version) == ("idle", None, 1)
-        assert agent.max_retries == 7
+        assert (agent.max_retries, agent.owes_memory) == (7, False)
     assert bench.reads.board(copy.id) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from mission_control.storage import (
     US,
     AgentStatus,
+    Command,
     Conflict,
     Invalid,
     ProjectState,
     PulseKind,
     PulseState,
+    Task,
     TaskStatus,
 )
 from mission_control.storage import commands as c
@@ -182,10 +185,83 @@ def test_after_max_retries_the_task_is_blocked_and_a_human_is_asked(
     assert asked is not None
     assert asked.issue == "3 attempts failed; the last: failed, exit code 2"
     assert (asked.urgency, asked.agent_id) == ("high", AGENT)
-    assert bench.reads.agent(AGENT).status is AgentStatus.BLOCKED
     bench.do(c.AnswerHelp(asked.id, "Try once more."))
     assert bench.reads.task(task.id).failures == 0
     assert bench.begin(AGENT).attempt == 4
+
+
+def test_an_agent_goes_on_with_other_tasks_while_one_that_failed_waits_for_a_human(
+    bench: Bench, project: str
+) -> None:
+    poison, good = bench.task(project, "poison"), bench.task(project, "good")
+    for _ in range(3):
+        pulse = bench.begin(AGENT)
+        assert pulse.task_id == poison.id
+        bench.end(pulse, failed=True)
+    agent = bench.reads.agent(AGENT)
+    assert (agent.status, agent.current_task_id) == (AgentStatus.IDLE, None)
+    pulse = bench.begin(AGENT)
+    assert pulse.task_id == good.id
+    bench.end(pulse)
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    assert bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE)).status is AgentStatus.IDLE
+    asked = bench.reads.open_help(poison.id)
+    assert asked is not None
+    own = bench.do(c.RequestHelp(good.id, "Which one?", by_agent=AGENT), by=AGENT)
+    bench.do(c.AnswerHelp(asked.id, "Try once more."))
+    assert bench.reads.agent(AGENT).status is AgentStatus.BLOCKED, "it waits for its own answer"
+    bench.do(c.AnswerHelp(own.id, "That."))
+    assert bench.reads.agent(AGENT).status is AgentStatus.IDLE
+
+
+@pytest.mark.parametrize("by_agent", [AGENT, None])
+def test_a_task_that_is_put_back_in_mid_run_is_still_blamed_for_how_the_attempt_ended(
+    bench: Bench, project: str, by_agent: str | None
+) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    bench.do(c.MoveTask(task.id, TaskStatus.BACKLOG, by_agent=by_agent))
+    bench.end(pulse, failed=True, detail="exit code 1", retry_delay_s=5.0)
+    failed = bench.reads.task(task.id)
+    assert (failed.status, failed.failures) == (TaskStatus.BACKLOG, 1)
+    assert bench.kinds(task)[-1] == "failed"
+
+
+@pytest.mark.parametrize("through", [[], [TaskStatus.ARCHIVED], [TaskStatus.DONE]])
+def test_an_agent_that_puts_its_task_back_each_time_does_not_escape_the_quarantine(
+    bench: Bench, project: str, through: list[TaskStatus]
+) -> None:
+    task = bench.task(project)
+    for _ in range(3):
+        bench.clock.advance(3600)
+        pulse = bench.begin(AGENT)
+        for column in (*through, TaskStatus.BACKLOG):
+            bench.do(c.MoveTask(task.id, column, by_agent=AGENT), by=AGENT)
+        bench.end(pulse, failed=True)
+        bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE))  # it need not distil
+    assert bench.status(task) is TaskStatus.BLOCKED
+
+
+def test_a_task_that_its_agent_puts_back_waits_and_a_good_end_changes_nothing(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True)
+    pulse = bench.begin(AGENT)
+    back = bench.do(c.MoveTask(task.id, TaskStatus.BACKLOG, by_agent=AGENT), by=AGENT)
+    assert back.failures == 1
+    bench.end(pulse, retry_delay_s=1.0)
+    assert bench.reads.task(task.id) == back
+
+
+def test_a_pulse_that_never_ran_is_no_attempt_at_a_task_that_was_put_back(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    pulse = bench.begin(AGENT)
+    bench.do(c.MoveTask(task.id, TaskStatus.BACKLOG))
+    bench.end(pulse, outcome="not_started", never_ran=True)
+    assert bench.reads.task(task.id).attempts == 0
 
 
 def test_without_retries_the_first_failure_blocks(bench: Bench, project: str) -> None:
@@ -227,6 +303,21 @@ def test_an_attempt_says_nothing_about_a_task_that_another_took_over(
     bench.end(old, failed=True, to_backlog=True)
     now = bench.reads.task(task.id)
     assert (now.status, now.assignee, now.failures) == (TaskStatus.BACKLOG, "okoye", 0)
+    assert bench.begin(other.id).task_id == task.id
+
+
+def test_a_task_that_was_put_into_other_hands_is_begun_there_after_the_attempt_that_still_runs(
+    bench: Bench, project: str
+) -> None:
+    other = bench.agent(project, "okoye")
+    task = bench.task(project)
+    old = bench.begin(AGENT)
+    bench.do(c.AssignTask(task.id, "okoye"))
+    bench.do(c.MoveTask(task.id, TaskStatus.IN_PROGRESS))
+    bench.task(project, "next", "okoye")
+    assert not bench.reads.has_work(bench.reads.agent(other.id), bench.clock.now_us())
+    assert bench.do(c.BeginPulse(other.id, "process")) is None
+    bench.end(old, failed=True, to_backlog=True)
     assert bench.begin(other.id).task_id == task.id
 
 
@@ -377,11 +468,34 @@ def test_a_task_with_side_effects_is_not_tried_again_before_a_human_has_looked(
     assert DEED in asked.issue
     assert "no answer" in asked.issue
     assert DEED in bench.reads.events(task_id=task.id)[-2].thought
-    assert bench.do(c.BeginPulse(AGENT, "process", triggered=True)) is None
+    assert bench.do(c.BeginPulse(AGENT, "process")) is None
     bench.do(c.AnswerHelp(asked.id, "The money never left: pay."))
     pulse = bench.begin(AGENT)
     assert (pulse.task_id, pulse.attempt) == (task.id, 2)
     assert bench.reads.pulses_of_task(task.id)[0].effects == DEED
+
+
+@pytest.mark.parametrize("move", ["to the backlog", "to another", "to nobody", "handed off"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_side_effects_are_asked_about_wherever_the_task_was_put_in_mid_run(
+    bench: Bench, project: str, move: str, failed: bool
+) -> None:
+    bench.agent(project, "okoye")
+    task = bench.do(c.CreateTask(project, "pay", "shuri", side_effects=True))
+    pulse = bench.begin(AGENT)
+    command: Command[Task] = {
+        "to the backlog": c.MoveTask(task.id, TaskStatus.BACKLOG, by_agent=AGENT),
+        "to another": c.AssignTask(task.id, "okoye"),
+        "to nobody": c.AssignTask(task.id, None),
+        "handed off": c.HandOffTask(task.id, "okoye", "yours", by_agent=AGENT),
+    }[move]
+    now = bench.do(command)
+    bench.end(pulse, outcome="failed" if failed else "lost", failed=failed, effects=DEED)
+    assert bench.status(task) is TaskStatus.BLOCKED
+    asked = bench.reads.open_help(task.id)
+    assert asked is not None
+    assert asked.agent_id == (f"{now.assignee}:{project}" if now.assignee else None)
+    assert bench.reads.task(task.id).failures == (now.assignee == "shuri" and failed)
 
 
 @pytest.mark.parametrize(
@@ -410,6 +524,16 @@ def test_a_pulse_keeps_how_many_times_of_the_schedule_it_held_up(
     assert bench.end(bench.begin(AGENT), skipped=3).skipped == 3
 
 
+def test_what_ended_an_attempt_is_told_in_a_thousand_characters(bench: Bench, project: str) -> None:
+    agent = bench.agent(project, "okoye", max_retries=0)
+    task = bench.task(project, assignee="okoye")
+    ended = bench.end(bench.begin(agent.id), failed=True, detail="y" * 500_000)
+    assert ended.detail == "y" * 1_000
+    asked = bench.reads.open_help(task.id)
+    assert asked is not None
+    assert max(map(len, (asked.issue, bench.reads.events(task_id=task.id)[-1].thought))) < 1_100
+
+
 def test_a_schedule_is_changed_in_part_and_only_where_something_changes(
     bench: Bench, project: str
 ) -> None:
@@ -422,6 +546,38 @@ def test_a_schedule_is_changed_in_part_and_only_where_something_changes(
     assert bench.reads.last_seq() == seq
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_new_interval_holds_for_a_task_that_waits_for_its_next_time_unless_it_failed(
+    bench: Bench, project: str, failed: bool
+) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=failed, retry_delay_s=3000.0)
+    due = bench.reads.task(task.id).not_before
+    bench.do(c.SchedulePulses(AGENT, interval_s=9.0))
+    soon = bench.clock.now_us() + 9 * US
+    assert bench.reads.task(task.id).not_before == (due if failed else soon)
+    bench.do(c.SchedulePulses(AGENT, interval_s=3000.0))
+    assert bench.reads.task(task.id).not_before == (due if failed else soon)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cost_usd"), [(10**30, 1e300), (1 << 63, math.inf), (-5, -1.0), (0, math.nan)]
+)
+def test_an_attempt_that_reports_what_no_attempt_takes_is_closed_all_the_same(
+    bench: Bench, project: str, tokens: int, cost_usd: float
+) -> None:
+    bench.do(c.SetBudget(project))
+    believed = min(max(0, tokens), 10**12)
+    for _ in range(2):
+        pulse = bench.begin(AGENT, triggered=True)
+        ended = bench.end(pulse, tokens=tokens, cost_usd=cost_usd)
+        assert ended == bench.reads.pulse(pulse.id)
+        assert ended.tokens == believed
+        assert 0.0 <= (ended.cost_usd or 0.0) <= 1e9
+    (budget,) = bench.reads.budgets()
+    assert budget.tokens == 2 * believed
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -431,6 +587,7 @@ def test_a_schedule_is_changed_in_part_and_only_where_something_changes(
         ("timeout_s", 0.0),
         ("timeout_s", float("inf")),
         ("max_retries", -1),
+        ("max_retries", 10**30),
     ],
 )
 def test_a_schedule_that_no_agent_can_have_is_refused_by_the_name_of_the_field(

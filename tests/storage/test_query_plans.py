@@ -122,6 +122,7 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "running_pulses": Reads.running_pulses,
     "sessions": lambda r: (r.sessions(), r.sessions("p")),
     "session": lambda r: r.session(AGENT),
+    "souls_waiting_for": lambda r: r.souls_waiting_for(X),
     "spent_budget": lambda r: r.spent_budget("p", 0),
     "task": lambda r: r.task(X),
     "tasks": lambda r: [
@@ -233,6 +234,8 @@ def _run_every_command(bench: Bench) -> set[type]:
     do(c.UpgradeAgent("griot:p", "1" * 64, refinement=False))
     do(c.UpdateChronicle("p", "done"))
     do(c.NoteFileChange("p", FileChange("write", "src/a", "file", created=True)))
+    do(c.SettleFileChange("no key", made=True))
+    do(c.SettleFileChange("no key", made=False))
     do(c.NoteMirrors("p", "mirror_restored", "KANBAN.md"))
     do(c.DeleteTask(two.id))
     do(c.RetireSession("griot:p"))

@@ -312,3 +312,60 @@ async def test_s63_ten_times_the_children_take_about_ten_times_the_time(
     # OTP's suite allows as much: what is quadratic takes a hundred times as long, every time.
     times = [await spend(2000) / await spend(200) for _ in range(3)]
     assert min(times) < 50
+
+
+async def test_who_asks_about_a_child_does_not_wait_for_the_end_of_its_sibling(
+    stage: Stage,
+) -> None:
+    async with stage.watch(DynamicSupervisor.spec("sup")) as family:
+        await family.ref.start_child(stage.probe("slow", shutdown=60.0))
+        stage.knob("slow", stop_takes=30.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(family.ref.terminate_child, "slow")
+            await settle()
+            with trio.fail_after(1.0):
+                await family.ref.start_child(stage.probe("quick"))
+                await family.ref.terminate_child("quick")
+                assert await family.kids() == [("slow", "running")]
+        assert await family.kids() == []
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_who_asks_about_a_child_on_its_way_out_waits_for_its_end(
+    stage: Stage, limit: int
+) -> None:
+    async with stage.watch(DynamicSupervisor.spec("sup", max_children=limit)) as family:
+        await family.ref.start_child(stage.probe("slow", shutdown=60.0))
+        stage.knob("slow", stop_takes=30.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(family.ref.terminate_child, "slow")
+            await settle()
+            with pytest.raises(ChildNotFound):
+                await family.ref.terminate_child("slow")
+        assert await family.kids() == []
+        await family.ref.start_child(stage.probe("slow", shutdown=60.0))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(family.ref.terminate_child, "slow")
+            await settle()
+            other = stage.probe("slow" if limit > 1 else "other")
+            assert await family.ref.start_child(other) is not None
+            assert await family.counts() == (1, 1, 0, 1)
+
+
+async def test_a_child_on_its_way_out_ends_with_its_supervisor(
+    stage: Stage,
+) -> None:
+    async with stage.watch(DynamicSupervisor.spec("sup")) as family:
+        child = await family.ref.start_child(stage.probe("slow", shutdown=60.0))
+        stage.knob("slow", stop_takes=30.0)
+        async with trio.open_nursery() as nursery:
+
+            async def terminate() -> None:
+                with pytest.raises(ActorDead):
+                    await family.ref.terminate_child("slow")
+
+            nursery.start_soon(terminate)
+            await settle()
+            await family.system.root.terminate_child("sup")
+            assert not child.alive
+        assert stage.journal.count("stop slow") == 1

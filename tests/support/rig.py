@@ -45,8 +45,7 @@ class ScriptedRunner:
     """What was done to sessions."""
     souls: dict[str, str | None] = attrs.field(factory=dict)
     """Of the agents that its host has of its own."""
-
-    name = "scripted"
+    name: str = "scripted"
 
     async def open_session(self, order: SessionOrder) -> str:
         if order.session_key not in self.sessions:

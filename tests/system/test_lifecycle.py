@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from mission_control import MissionControl
-from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder
+from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder, roster_name
 from mission_control.gateway_bridge import TOOLS, Access, Caller, call
 from mission_control.gateway_bridge._callers import of_agent
 from mission_control.storage import (
@@ -321,3 +321,17 @@ async def test_only_who_may_everything_deletes_a_project(open_home: Open) -> Non
         clerk = Caller("clerk", Access.WRITE)
         with pytest.raises(Forbidden, match=r"operator\.admin"):
             await call(mc.mission, clerk, "mission.project.delete", {"project_id": "p"})
+
+
+async def test_an_agent_of_an_archived_project_is_destroyed_once_it_is_restored(
+    open_home: Open,
+) -> None:
+    async with open_home(idle()) as mc:
+        await crew(mc, "shuri")
+        await mc.call("mission.project.archive", project_id="p")
+        with pytest.raises(Conflict, match="restore it first"):
+            await mc.call("mission.agent.destroy", instance_id=ME)
+        await mc.call("mission.project.restore", project_id="p")
+        await until(mc, lambda: mc.mission.system.whereis(roster_name("p")) is not None)
+        await mc.call("mission.agent.destroy", instance_id=ME)
+        assert not mc.mission.reads.has_agent(ME)

@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from mission_control import MissionControl
 from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder, board_name
+from mission_control.actors._roster import Present, roster_name
 from mission_control.storage import STORAGE, Conflict, NotFound, PulseState
 from rig import DONE, Open, ScriptedRunner, crew, until
 from system_doors import call, idle, post
@@ -218,3 +219,16 @@ async def test_each_of_many_messages_is_news_in_one_pulse(open_home: Open) -> No
         assert [told.count(f"(new): <{number}>") for number in range(45)] == [1] * 45
         assert "(the whole of it stands in your history.jsonl)" in told
         assert max(len(order.status_text) for order in runner.orders) < 20_000
+
+
+async def test_a_message_that_goes_with_its_agent_disturbs_nobody(open_home: Open) -> None:
+    async with open_home(idle()) as mc:
+        await crew(mc, "shuri")
+        await mc.call("mission.agent.pause", instance_id="shuri:p")
+        await _send(mc, "Hello.")
+        roster = mc.mission.find(roster_name("p"))
+        before = roster.incarnation
+        await mc.call("mission.agent.destroy", instance_id="shuri:p")
+        await wait_all_tasks_blocked()
+        await mc.mission.ask(roster_name("p"), Present())
+        assert roster.incarnation == before

@@ -9,8 +9,17 @@ import pytest
 import trio
 
 from mission_control import MissionControl
-from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder, Sign, pulse_name
+from mission_control.actors import (
+    Life,
+    Outcome,
+    OutcomeKind,
+    Progress,
+    PulseOrder,
+    Sign,
+    pulse_name,
+)
 from mission_control.storage import (
+    Conflict,
     Invalid,
     Limited,
     ManualClock,
@@ -149,6 +158,35 @@ async def test_over_budget_nothing_is_begun_and_the_next_day_it_goes_on_by_itsel
         assert len(runner.orders) == 1
         clock.advance(3_600)
         await until(mc, lambda: mc.mission.reads.task(two).attempts > 0)
+
+
+async def works_until_it_is_cut_short(order: PulseOrder, life: Life) -> Outcome:
+    try:
+        await trio.sleep_forever()
+    finally:
+        life.cut_short(Progress("so far", 90, 0.25))
+    raise AssertionError
+
+
+@pytest.mark.parametrize("ended_by", ["its time", "kill", "destroy"])
+async def test_what_an_attempt_took_and_said_counts_though_it_was_cut_short(
+    open_home: Open, ended_by: str
+) -> None:
+    runner = ScriptedRunner(works_until_it_is_cut_short)
+    timeout_s = 0.1 if ended_by == "its time" else 300.0
+    async with open_home(runner, attrs.evolve(FAST, timeout_s=timeout_s)) as mc:
+        await crew(mc, "shuri")
+        await mc.call("mission.project.budget", project_id="p", tokens_per_day=90)
+        one = await task(mc, "shuri")
+        if ended_by != "its time":
+            await until(mc, lambda: bool(runner.recorded))
+            where = "pulse.kill" if ended_by == "kill" else "agent.destroy"
+            await mc.call(f"mission.{where}", instance_id="shuri:p")
+        await until(mc, lambda: bool(runner.orders) and rests(mc, "shuri:p"))
+        (pulse,) = mc.mission.reads.pulses_of_task(one)
+        assert (pulse.output, pulse.tokens, pulse.cost_usd) == ("so far", 90, 0.25)
+        budget = await mc.call("mission.project.budget", project_id="p")
+        assert budget["budget"]["level"] == "spent", "no other is begun"
 
 
 async def test_a_budget_that_is_raised_wakes_who_waits_for_it(open_home: Open) -> None:
@@ -306,6 +344,23 @@ async def test_long_work_that_is_announced_may_end_later_than_its_time(open_home
         over.set()
         await until(mc, lambda: rests(mc, "shuri:p"))
         assert mc.mission.reads.pulses_of_task(long)[0].outcome == "succeeded"
+
+
+async def test_where_nothing_runs_there_is_nothing_to_kill(open_home: Open) -> None:
+    """The one agent has nothing to do, and the other waits for a place."""
+    runner = ScriptedRunner(hang)
+    async with open_home(runner, attrs.evolve(FAST, max_running=1)) as mc:
+        await crew(mc, "shuri", "okoye")
+        await task(mc, "shuri", "one")
+        await until(mc, lambda: "shuri:p" in runner.recorded)
+        for _ in ("idle", "waiting"):
+            with pytest.raises(Conflict, match="no attempt of okoye:p runs"):
+                await mc.call("mission.pulse.kill", instance_id="okoye:p")
+            await task(mc, "okoye", "two")
+        for name in ("kill", "restart"):
+            with pytest.raises(Invalid, match="reason"):
+                await mc.call(f"mission.pulse.{name}", instance_id="shuri:p", reason="y" * 1_001)
+        assert runner.running
 
 
 async def test_halted_agents_are_not_triggered_and_paused_ones_resume(open_home: Open) -> None:

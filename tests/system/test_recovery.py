@@ -262,6 +262,40 @@ async def test_a_run_that_nobody_could_be_asked_about_is_recovered_by_whoever_ca
         assert recovered.ended_at <= following.started_at
 
 
+@pytest.mark.slow
+async def test_a_command_is_ended_by_a_sidecar_that_runs_pulses_elsewhere_now(
+    home: Path, stubborn: Stubborn
+) -> None:
+    left = await trio.to_thread.run_sync(kill_at_work, home, stubborn)
+    elsewhere = busy()
+    elsewhere.away = "the Gateway is away"  # which is no reason to let a command of ours go on
+    async with mission_control.open(home, LOCAL, runner=elsewhere) as mc:
+        await until(mc, lambda: mc.mission.reads.pulse(left.pulse_id).ended_at is not None)
+        assert not group_exists(left.group)
+        assert workers(home) == {}
+        ended = mc.mission.reads.pulse(left.pulse_id)
+        assert (ended.outcome, elsewhere.recovered) == ("lost", [])
+        assert ended.effects
+
+
+async def test_a_run_of_a_runner_that_is_gone_is_lost_and_its_deeds_are_asked_about(
+    open_home: Open,
+) -> None:
+    first = busy()
+    async with open_home(first) as mc:
+        await crew(mc, "shuri")
+        asked = {"project_id": "p", "title": "x", "assignee_id": "shuri", "side_effects": True}
+        task_id = str((await mc.call("mission.task.create", **asked))["task_id"])
+        await until(mc, lambda: at_work(mc))
+        first.away = "the Gateway is away"
+    second = attrs.evolve(busy(), name="another")
+    async with open_home(second) as mc:
+        await until(mc, lambda: mc.mission.reads.open_help(task_id) is not None)
+        (lost,) = mc.mission.reads.pulses_of_task(task_id)
+        assert (lost.outcome, second.recovered, second.orders) == ("lost", [], [])
+        assert "scripted" in lost.detail
+
+
 @asynccontextmanager
 async def plugin(mc: MissionControl) -> AsyncIterator[Wire]:
     async with websocket(mc, "/bridge", subprotocols=("mission-bridge.v1",)) as wire:

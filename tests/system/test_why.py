@@ -9,11 +9,12 @@ import trio
 
 from mission_control import MissionControl
 from mission_control.actors import ORCHESTRATOR, Life, Outcome, OutcomeKind, PulseOrder
+from mission_control.actors._liveness import LOOKS
 from mission_control.actors._orchestrator import Tick
 from mission_control.actors._pulse import PulseActor
 from mission_control.storage import TaskStatus
 from mission_control.supervisor import Ref
-from rig import FAST, Open, ScriptedRunner, crew, until
+from rig import DONE, FAST, Open, ScriptedRunner, crew, until
 
 
 async def hang(order: PulseOrder, life: Life) -> Outcome:
@@ -142,7 +143,7 @@ async def test_what_nobody_sees_to_is_found_told_and_begun_again(open_home: Open
         PulseActor.receive = ignore  # type: ignore[method-assign]
         try:
             left = await task(mc, "left")
-            for _ in range(3):
+            for _ in range(LOOKS):
                 assert (await why(mc, left))["because"] == "next"
                 await mc.mission.ask(ORCHESTRATOR, Tick())
         finally:
@@ -156,6 +157,44 @@ async def test_what_nobody_sees_to_is_found_told_and_begun_again(open_home: Open
         await mc.mission.ask(ORCHESTRATOR, Tick())
         warnings = (await mc.call("mission.system.health"))["warnings"]
         assert not any(left in warning for warning in warnings)
+
+
+async def test_an_end_that_cannot_be_written_is_not_taken_for_an_attempt_left_alone(
+    open_home: Open,
+) -> None:
+    async def fill_the_disk(order: PulseOrder, life: Life) -> Outcome:
+        mc.mission.store.condition.failure = "the disk is full"
+        return DONE
+
+    async with open_home(ScriptedRunner(fill_the_disk)) as mc:
+        await crew(mc, "shuri")
+        done = await task(mc, "done")
+        condition = mc.mission.store.condition
+        await until(mc, lambda: condition.failure is not None and not running(mc, done))
+        for _ in range(LOOKS):
+            await mc.mission.ask(ORCHESTRATOR, Tick())
+        condition.failure = None
+        await until(mc, lambda: mc.mission.reads.open_pulse_of_task(done) is None)
+        assert [p.outcome for p in mc.mission.reads.pulses_of_task(done)] == ["succeeded"]
+
+
+async def test_what_waits_for_the_storage_says_so_and_its_agent_is_left_alone(
+    open_home: Open,
+) -> None:
+    runner = ScriptedRunner(hang, away="the host is away")
+    async with open_home(runner) as mc:
+        await crew(mc, "shuri")
+        waiting = await task(mc, "waiting")
+        condition, actor = mc.mission.store.condition, mc.mission.find("pulse/shuri:p")
+        before = actor.incarnation
+        condition.failure, runner.away = "the disk fails", None
+        for _ in range(LOOKS):
+            reason = await why(mc, waiting)
+            assert (reason["because"], "the disk fails" in reason["sentence"]) == ("away", True)
+            await mc.mission.ask(ORCHESTRATOR, Tick())
+        assert actor.incarnation == before
+        condition.failure = None
+        await until(mc, lambda: running(mc, waiting))
 
 
 def ignore(self: PulseActor, message: object) -> None:
