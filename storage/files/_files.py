@@ -115,10 +115,10 @@ class Files:
         ):
             return known
         foreseen = await self._in_thread(access, lambda it: it.foresee(wanted))
+        if ledger is not None:
+            await ledger.note(foreseen.change)
         # What is noted is done, also for a caller that goes away just now.
         with trio.CancelScope(shield=True):
-            if ledger is not None:
-                await ledger.note(foreseen.change)
             await self._act(access, foreseen, ledger)
         return foreseen.change
 

@@ -93,23 +93,30 @@ def is_still_to_do(files: ScopedFiles, change: FileChange, wanted: Wanted) -> bo
     first, *others = (authorise(files.access, *use) for use in uses(wanted))
     now = _stand(files.place, first)
     there = _stand(files.place, others[0]) if others else now
-    as_before = (now.kind, now.sha256) == (change.kind, change.before)
-    match wanted:
-        case WriteFile() | AppendToFile() | EditFile():
-            to_do = now.found is None if change.created else as_before
-            done = now.sha256 is not None and now.sha256 == change.after
-        case MakeFolder():
-            to_do, done = now.found is None, now.kind is Kind.FOLDER
-        case Move():
-            to_do = _is_same(now, change) and (there.found is None) is change.created
-            done = now.found is None and _is_same(there, change)
-        case Delete(recursive=recursive):
-            # Which folder it is nothing tells, and one that is deleted is gone with all in it.
-            to_do = _is_same(now, change) and not (recursive and now.kind is Kind.FOLDER)
-            done = now.found is None
+    to_do, done = _progress(wanted, change, now, there)
     if not to_do and not done:
         raise _uncertain(first)
     return to_do
+
+
+def _progress(
+    wanted: Wanted, change: FileChange, now: _Standing, there: _Standing
+) -> tuple[bool, bool]:
+    """Return whether it looks as before the change, and whether as after it."""
+    match wanted:
+        case WriteFile() | AppendToFile() | EditFile():
+            as_before = (now.kind, now.sha256) == (change.kind, change.before)
+            to_do = now.found is None if change.created else as_before
+            return to_do, now.sha256 is not None and now.sha256 == change.after
+        case MakeFolder():
+            return now.found is None, now.kind is Kind.FOLDER
+        case Move():
+            to_do = _is_same(now, change) and (there.found is None) is change.created
+            return to_do, now.found is None and _is_same(there, change)
+        case Delete(recursive=recursive):
+            # Which folder it is nothing tells, and one that is deleted is gone with all in it.
+            to_do = _is_same(now, change) and not (recursive and now.kind is Kind.FOLDER)
+            return to_do, now.found is None
 
 
 def _is_same(now: _Standing, change: FileChange) -> bool:

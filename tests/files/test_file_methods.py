@@ -447,7 +447,7 @@ async def test_an_agent_at_work_is_told_of_in_its_tasks_stream_under_its_lease(
     async with open_home(ScriptedRunner(script)) as mc:
         await crew(mc, "shuri")
         task = await mc.call("mission.task.create", project_id="p", title="T", assignee_id="shuri")
-        await until(mc, lambda: bool(told(mc)))
+        await until(mc, lambda: source(mc, "a").exists())
         (event,) = told(mc)
         assert event.task_id == task["task_id"]
         assert event.agent_id == "shuri:p"
