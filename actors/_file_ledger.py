@@ -56,7 +56,6 @@ class FileLedger:
         why = str(failure.details.get("reason", failure.kind))
         with suppress(MissionError):
             await self.mission.store.write(self._command(change, why), by=self.by)
-
         await self._settle(made=False)
 
     async def _settle(self, *, made: bool) -> None:

@@ -11,7 +11,7 @@ from .._records import TaskEvent
 from .._registry import register
 from .._table import TASK_EVENTS
 from .._transaction import Command, Transaction
-from ..files import FileChange
+from ..files import FileChange, as_told
 from ._events import THOUGHT_LOGGED
 from .projects import require_active
 
@@ -41,6 +41,7 @@ class NoteFileChange(Command[FileChange]):
         """Refuses an archived project, unless the change failed."""
         if self.failure is None:
             require_active(tx, self.project_id)
+        told = as_told(self.change)
         event = TaskEvent(
             id=tx.new_id(),
             project_id=self.project_id,
@@ -48,8 +49,8 @@ class NoteFileChange(Command[FileChange]):
             agent_id=self.by_agent,
             pulse_id=tx.pulse_id,
             kind=FILE_EVENT,
-            thought=_sentence(self.change, self.failure),
-            action=_details(self.change),
+            thought=_sentence(told, self.failure),
+            action=_details(told),
             at=tx.at,
         )
         tx.insert(TASK_EVENTS, event, THOUGHT_LOGGED)

@@ -10,6 +10,7 @@ from ._changes import (
     Move,
     Wanted,
     WriteFile,
+    as_told,
     fingerprint,
 )
 from ._files import Files
@@ -64,6 +65,7 @@ __all__ = [
     "Workspace",
     "WriteFile",
     "Written",
+    "as_told",
     "authorise",
     "best_opener",
     "check_project",

@@ -109,9 +109,14 @@ def authorise(access: Access, operation: Operation, path: object) -> Names:
     return names
 
 
+def is_secret(top: str) -> bool:
+    """Whether *top*, a name in the project's own folder, is that of its secrets."""
+    return not (top.isascii() and top[:1] != ".") and fold(top) == SECRETS
+
+
 def may_see(access: Access, top: str) -> bool:
     """Whether the caller may know of *top*, a name in the project's own folder."""
-    if (top.isascii() and top[0] != ".") or fold(top) != SECRETS:
+    if not is_secret(top):
         return True
     return isinstance(access, OperatorAccess) and access.right is Right.ADMIN
 

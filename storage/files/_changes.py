@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 
 import attrs
 
-from ._access import Operation
+from ._access import SECRETS, Operation, is_secret
 from ._writing import Expected
 
 
@@ -104,6 +104,17 @@ class FileChange:
     """What was asked, as :func:`fingerprint` has it."""
     made: bool = False
     """Whether it is known to have been made; where it is not, a crash may have come between."""
+
+
+def as_told(change: FileChange) -> FileChange:
+    """Return what everybody may read of *change*: of secrets neither names, sizes nor digests."""
+    paths = (change.path, change.target or "")
+    if not any(is_secret(path.partition("/")[0]) for path in paths):
+        return change
+    path, target = (SECRETS if is_secret(path.partition("/")[0]) else path for path in paths)
+    return attrs.evolve(
+        change, path=path, target=target or None, size=None, before=None, after=None
+    )
 
 
 def fingerprint(wanted: Wanted) -> str:

@@ -104,6 +104,18 @@ async def test_a_file_is_written_read_changed_and_deleted(mc: MissionControl) ->
     assert not source(mc, "d").exists()
 
 
+async def test_of_secrets_nothing_is_told_but_that_they_changed(mc: MissionControl) -> None:
+    secret = {"project_id": "p", "path": ".secrets/pin"}
+    await mc.call("mission.file.mkdir", project_id="p", path=".secrets")
+    written = await mc.call("mission.file.write", **secret, content="4711")
+    assert written["sha256"] == sha(b"4711")
+    await mc.call("mission.file.move", **secret, target=".secrets/code")
+    for event in told(mc):
+        words = event.thought + event.action
+        assert ".secrets" in words
+        assert not any(hint in words for hint in ("pin", "code", sha(b"4711"), "4 bytes"))
+
+
 async def test_bytes_that_are_no_text_go_through_as_base64(mc: MissionControl) -> None:
     where, data = {"project_id": "p", "path": "src/b"}, bytes(range(256))
     content = base64.b64encode(data).decode()

@@ -10,7 +10,7 @@ import trio
 from mission_control import MissionControl
 from mission_control.actors import ORCHESTRATOR, Life, Outcome, PulseOrder, roster_name
 from mission_control.storage import ProjectState, Unavailable
-from rig import DONE, Open, ScriptedRunner, crew, until
+from rig import DONE, PATIENCE_S, Open, ScriptedRunner, crew, until
 
 
 @attrs.define
@@ -27,7 +27,7 @@ class Stubborn:
             await trio.sleep_forever()
         finally:
             self.asked.set()
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(PATIENCE_S, shield=True):
                 await self.let_go.wait()
         raise AssertionError
 
