@@ -14,9 +14,9 @@ test: .venv/.tests
 	command -v npm >/dev/null && bash tests/openclaw_install.sh || echo "npm is missing: the tests with OpenClaw are skipped"
 	bash tests/all.sh
 
-# What needs no processes, no sockets of others and no Gateway: under two minutes.
+# What needs no processes, no sockets of others and no Gateway: two minutes.
 test-quick: .venv/.tests
-	$(BIN)/python -m pytest -m "not slow and not openclaw"
+	bash tests/quick.sh
 
 # Which lines the quick tests run.  It makes them twice as slow, and does not see other processes.
 coverage: .venv/.tests

@@ -14,7 +14,7 @@ from log_tables import images_in, images_of
 from mission_control.actors import Home
 from mission_control.actors import _mirror as texts
 from mission_control.actors._seal import seal_of, unsealed
-from mission_control.storage import Change, TaskStatus, open_writer
+from mission_control.storage import Change, TaskStatus, known_migrations, open_writer
 from mission_control.storage._table import CHRONICLE, MESSAGES, PROJECTS, TASKS
 from mission_control.storage.history import State, fold
 
@@ -54,7 +54,8 @@ def _problems(
     (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
     if verdict != "ok":
         yield f"damaged: {verdict}"
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'changes'").fetchone():
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    if schema < known_migrations()[-1].number:  # killed while its tables were being made
         if ledger.answers:
             yield "lost: the tables"
         return

@@ -89,6 +89,10 @@ def take_a_change_out_of_the_log(scene: Scene) -> None:
     scene.execute("DELETE FROM changes WHERE seq = 3")
 
 
+def take_the_schema_back(scene: Scene) -> None:
+    scene.execute("PRAGMA user_version = 1")
+
+
 def change_an_answer(scene: Scene) -> None:
     scene.ledger.tell("acknowledged", "b", {"other": 1})
 
@@ -124,6 +128,7 @@ def answer_before_it_is_shown(scene: Scene) -> None:
         (do_half_of_what_is_refused, "half done: x"),
         (change_a_row_behind_the_log, "the tables are not what the log says"),
         (take_a_change_out_of_the_log, "a gap in the log"),
+        (take_the_schema_back, "lost: the tables"),
         (change_an_answer, "b was answered"),
         (tear_a_mirror, "torn: KANBAN.md"),
         (put_a_mirror_ahead, "ahead: CHRONICLE.md"),
