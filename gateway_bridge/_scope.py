@@ -26,20 +26,24 @@ _PATHS = frozenset(
     {
         "cwd",
         "destination",
+        "dir",
+        "directory",
         "file",
         "filePath",
         "file_path",
+        "file_paths",
         "filename",
-        "from",
         "path",
         "paths",
-        "source",
-        "target",
-        "to",
         "workdir",
     }
 )
 """Names of parameters that hold paths, in the tools of OpenClaw 2026.9.6."""
+_ENDS = frozenset({"from", "source", "target", "to"})
+"""These too, but for the tools that talk: there they are people and sessions."""
+_MEDIA = frozenset({"attachments", "image", "images", "media", "mediaUrl", "pdf", "pdfs"})
+"""These hold a path, or the address of what the Gateway is to fetch."""
+_FETCHED = re.compile(r"(?:https?|data):", re.IGNORECASE)
 _PATCHED = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 
 
@@ -62,7 +66,7 @@ class ToolScope:
             params: as the model wrote them, perhaps without long texts.
             derived: the paths that the Gateway itself found in them.
         """
-        paths = {*_named(params, patch=tool == "apply_patch"), *_listed(derived)}
+        paths = {*_named(tool, params), *_listed(derived)}
         writes = tool not in READING and tool not in COMMANDS
         for path in sorted(paths):
             why = self._judge(path, tool, writes=writes)
@@ -71,8 +75,8 @@ class ToolScope:
         return None
 
     def _judge(self, path: str, tool: str, *, writes: bool) -> str | None:
-        if "\0" in path:
-            return "is not a path"
+        if "\0" in path or path[:5].lower() == "file:":
+            return "is not a path: give one relative to your working folder"
         if path.startswith("~"):
             return "is outside your project: give a path relative to your working folder"
         real = Path(os.path.realpath(self.cwd / path))
@@ -98,11 +102,14 @@ def _secret(real: Path, project: Path, tool: str) -> str | None:
     return None
 
 
-def _named(params: Mapping[str, Any], *, patch: bool) -> Iterator[str]:
+def _named(tool: str, params: Mapping[str, Any]) -> Iterator[str]:
+    talks = tool == "message" or tool.startswith("sessions_")
     for name, value in params.items():
-        if name in _PATHS:
+        if name in _PATHS or (name in _ENDS and not talks):
             yield from _texts(value)
-        if patch and isinstance(value, str):
+        if name in _MEDIA:
+            yield from (text for text in _texts(value) if not _FETCHED.match(text))
+        if tool == "apply_patch" and isinstance(value, str):
             yield from (path.strip() for path in _PATCHED.findall(value))
 
 

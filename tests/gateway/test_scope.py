@@ -38,6 +38,10 @@ def scope(tmp_path: Path) -> ToolScope:
         ("exec", {"command": "ls", "workdir": "deep"}),
         ("web_fetch", {"url": "https://example.org/../x"}),
         ("apply_patch", {"input": "*** Begin Patch\n*** Add File: a.txt\n+x\n*** End Patch"}),
+        ("image", {"image": "https://example.org/a.png"}),
+        ("image", {"image": "data:image/png;base64,xx"}),
+        ("message", {"to": "~me", "text": "/etc/passwd is not for me"}),
+        ("sessions_send", {"target": "/x", "message": "hello"}),
     ],
 )
 def test_what_stays_inside_is_let_through(
@@ -72,6 +76,12 @@ def test_what_stays_inside_is_let_through(
         ("apply_patch", {"input": "*** Update File: ../../p2/a\n"}, "outside your project"),
         ("apply_patch", {"input": "*** Update File: a\n*** Move to: /tmp/a\n"}, "outside"),
         ("unknown_tool", {"path": "../KANBAN.md"}, "kept by Mission Control"),
+        ("read", {"file_paths": ["a", "/etc/passwd"]}, "outside your project"),
+        ("read", {"path": "https://../../../etc/passwd"}, "outside your project"),
+        ("read", {"path": "file:///etc/passwd"}, "not a path"),
+        ("find", {"dir": "/root"}, "outside your project"),
+        ("image", {"images": ["https://example.org/a.png", "/root/a.png"]}, "outside"),
+        ("message", {"to": "~me", "media": "/root/.ssh/id"}, "outside your project"),
     ],
 )
 def test_what_leaves_the_scope_is_refused_with_the_reason(
