@@ -182,8 +182,12 @@ class ProcessRunner:
         home = self.environ.get("HOME", "/")
         return _resolved(Path(home, name[2:] if name[:2] == "~/" else name) for name in named)
 
-    # Nothing of it lives on that could give a sign.
-    async def recover(self, order: PulseOrder, handle: RunHandle, life: Life) -> Outcome:  # noqa: ARG002
+    async def recover(
+        self,
+        order: PulseOrder,
+        handle: RunHandle,
+        life: Life,  # noqa: ARG002 - nothing lives on that could give a sign
+    ) -> Outcome:
         """End what an earlier life of ours left running: its pipes are gone, so nobody hears it."""
         if handle.process_group is None:
             return Outcome(OutcomeKind.NOT_STARTED, "the sidecar ended before the command began")

@@ -108,7 +108,7 @@ def _listen(name: str) -> socket.socket:
         os.chmod(name, 0o600)  # noqa: PTH101 - a Path would not say more
         listening.listen(128)
         listening.settimeout(0)
-    except BaseException:
+    except BaseException:  # raised again: nobody else would close it
         listening.close()
         raise
     return listening

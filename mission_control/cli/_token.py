@@ -83,7 +83,7 @@ def _opened(out: Path | None) -> Iterator[IO[str] | None]:
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             yield file
-    except BaseException:
+    except BaseException:  # raised again: an interrupted command leaves no empty file
         out.unlink(missing_ok=True)
         raise
 
