@@ -192,6 +192,7 @@ async def open_store(path: Path) -> AsyncIterator[Store]:
             interrupt=False,
             capacity=1_000,
             register=STORAGE,
+            lane="shared",
         )
         await system.root.start_child(spec)
         yield Store(system, WallClock())
@@ -239,7 +240,7 @@ def _now() -> int:
 
 def _rows(board: Board, task_id: str) -> _Rows:
     at = _now()
-    id_ = uuid7(at, os.urandom(16))
+    id_ = uuid7(at, int.from_bytes(os.urandom(16)))
     kind = "thought"
     event = (id_, board.project_id, task_id, None, None, kind, _THOUGHT, _ACTION, at)
     image = json.dumps(dict(zip(_COLUMNS, event, strict=True)), ensure_ascii=False)

@@ -131,7 +131,8 @@ class Store:
 
     system: System
     clock: Clock
-    rng: random.Random = attrs.field(factory=random.SystemRandom)
+    rng: random.Random = attrs.field(factory=random.Random)
+    """For ids, which need not be hard to guess: the system's would give the lock away each time."""
     condition: StorageCondition = attrs.field(factory=StorageCondition)
 
     async def write(

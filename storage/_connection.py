@@ -29,7 +29,7 @@ WRITER_PRAGMAS = (
     "cell_size_check=ON",
     "temp_store=MEMORY",
     # In pages of 4 KiB: a start after a crash reads 32 MB of log at most.  The storage actor's log
-    # is folded before that, beside it; see _checkpoints.
+    # is folded beside it instead; see _checkpoints.
     "wal_autocheckpoint=8000",
     "cache_size=-16384",
     "journal_size_limit=67108864",

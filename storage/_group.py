@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import attrs
 
+from ._appends import Appends
 from ._errors import Conflict, Internal, Invalid, Limited, MissionError, Unavailable
 from ._idempotency import apply_once
 from ._lease import Fence, holder_of
-from ._transaction import Command, LogRow, Transaction, write_log
+from ._table import TASK_EVENTS
+from ._transaction import Command, Transaction
 
 _FATAL = {
     sqlite3.SQLITE_IOERR,
@@ -84,56 +86,77 @@ class Item:
             self.reply.fail(self.error)
 
 
-def commit_group(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
+def appends_to(connection: sqlite3.Connection) -> Appends:
+    """Return what the groups of a connection are run with, one after the other."""
+    return Appends(connection, TASK_EVENTS.rows)
+
+
+def commit_group(
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    appends: Appends,
+    before_commit: Callable[[], None] = lambda: None,
+) -> None:
     """Run *items* in one transaction; afterwards each has its result or its error.
 
     Where SQLite takes back the whole transaction, the items are run again, one by one: none of
     them has been acknowledged.
 
+    Args:
+        connection: that of *appends*.
+        items: none of them has an outcome.
+        appends: from `appends_to`.
+        before_commit: is called when only the disk is left to be waited for.
+
     Raises:
         StorageFailed: nothing of the group can be relied on, nor can the connection.
     """
-    log: list[LogRow] = []
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for item in items:
-            _apply(connection, item, log)
-        write_log(connection, log)
+        apply_each(connection, items, appends)
+        before_commit()
         connection.execute("COMMIT")
     except (sqlite3.Error, *_MISFITS) as error:
+        appends.forget()
         _take_back(connection, error)
-        _judge(connection, error, items)
+        _judge(connection, error, items, appends)
 
 
-def _apply(connection: sqlite3.Connection, item: Item, log: list[LogRow]) -> None:
-    if item.reply.abandoned:
-        item.error = Unavailable("withdrawn: its caller went away before it had begun")
-        return
-    connection.execute("SAVEPOINT command")
-    logged = len(log)
+def apply_each(connection: sqlite3.Connection, items: Iterable[Item], appends: Appends) -> None:
+    """Run *items* one after the other in the transaction that is open."""
+    appends.begin_group()
+    for item in items:
+        if item.reply.abandoned:
+            item.error = Unavailable("withdrawn: its caller went away before it had begun")
+        else:
+            appends.begin()
+            _apply(connection, item, appends)
+    appends.finish()
+
+
+def _apply(connection: sqlite3.Connection, item: Item, appends: Appends) -> None:
     try:
-        item.result = run_write(connection, item.write, log)
+        item.result = run_write(connection, item.write, appends)
     except MissionError as refusal:
         item.error = refusal
     except sqlite3.IntegrityError as clash:
-        # A rule of the schema that no command foresaw: the caller raced another.
-        item.error = Conflict(f"refused by the database: {clash}; read again and retry")
+        item.error = _clash(clash)
     except _MISFITS as misfit:
         item.error = _misfit(misfit)
     except sqlite3.Error:
         raise
     except Exception as bug:  # noqa: BLE001 - its asker judges it; neighbours must not notice
         item.error = bug
-    if item.error is not None:
-        del log[logged:]
-        connection.execute("ROLLBACK TO command")
-    connection.execute("RELEASE command")
+    if item.error is None:
+        appends.keep()
+    else:
+        appends.drop()
 
 
-def run_write(connection: sqlite3.Connection, write: Write, log: list[LogRow] | None = None) -> Any:
+def run_write(connection: sqlite3.Connection, write: Write, appends: Appends | None = None) -> Any:
     """Run one command inside a transaction that is open; return its result.
 
-    Where *log* is given, the log's rows are left there for :func:`write_log`.
+    Rows that may wait for those of other commands are left with *appends*, where it is given.
 
     Raises:
         Forbidden: its fence does not hold, so nothing of it was looked at.
@@ -141,10 +164,15 @@ def run_write(connection: sqlite3.Connection, write: Write, log: list[LogRow] | 
     """
     # Before the key: what an attempt may do ended with it, also to be told what it has done.
     pulse_id = None if write.fence is None else holder_of(connection, write.fence)
-    tx = Transaction(connection, write.at, write.by, write.seed, pulse_id, log)
+    tx = Transaction(connection, write.at, write.by, write.seed, pulse_id, appends)
     if write.key is None:
         return write.command.apply(tx)
     return apply_once(tx, write.command, write.key)
+
+
+def _clash(error: Exception) -> Conflict:
+    # A rule of the schema that no command foresaw: the caller raced another.
+    return Conflict(f"refused by the database: {error}; read again and retry")
 
 
 def _misfit(error: Exception) -> Invalid:
@@ -160,7 +188,9 @@ def _take_back(connection: sqlite3.Connection, cause: Exception) -> None:
         raise StorageFailed(f"the database failed: {cause}; then {error}") from cause
 
 
-def _judge(connection: sqlite3.Connection, error: Exception, items: Sequence[Item]) -> None:
+def _judge(
+    connection: sqlite3.Connection, error: Exception, items: Sequence[Item], appends: Appends
+) -> None:
     """Decide what an error of the whole group means for its members."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     for item in items:
@@ -176,13 +206,15 @@ def _judge(connection: sqlite3.Connection, error: Exception, items: Sequence[Ite
         items[0].error = _alone(error, code)
     else:
         for item in items:
-            commit_group(connection, [item])
+            commit_group(connection, [item], appends)
 
 
 def _alone(error: Exception, code: int) -> MissionError:
     """Return what an error means for the only command of its transaction."""
     if isinstance(error, _MISFITS):
         return _misfit(error)
+    if isinstance(error, sqlite3.IntegrityError):
+        return _clash(error)
     if code == sqlite3.SQLITE_FULL:
         return Limited("the disk is full: make room and retry", retry_after_ms=5000)
     return Internal(f"the command failed in the database: {error}")

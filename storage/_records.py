@@ -160,7 +160,7 @@ class Task:
 
 @attrs.frozen
 class TaskOwner:
-    """Of a card, only whose it is: what has to be known to add to its stream of thoughts.
+    """Of a card, whose it is and if it waits: what is to be known to add to its thoughts.
 
     A thought is the commonest of all writes, and the whole card would be a seventh of its cost.
     """
@@ -168,6 +168,7 @@ class TaskOwner:
     id: str
     project_id: str
     assignee: str | None
+    not_before: int | None
 
 
 @attrs.frozen

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
 
+from ._appends import LOG, Appends
 from ._ids import uuid7
-from ._table import Table
+from ._records import TaskOwner
+from ._table import TASK_EVENTS, TASK_OWNERS, Table
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-_LOG = (
-    "INSERT INTO changes(project_id, kind, entity, entity_id, actor, at, after)"
-    " VALUES(?, ?, ?, ?, ?, ?, ?)"
-)
-
-
-LogRow: TypeAlias = tuple[object, ...]
-"""A row of `changes` but for its number."""
-
-
-def write_log(connection: sqlite3.Connection, rows: list[LogRow]) -> None:
-    """Add *rows* to the log: many at once cost a third less than one by one."""
-    connection.executemany(_LOG, rows)
+MAX_IDS = 1 << 10
+"""Of one command, so that none of its ids is of a command with the next seed."""
 
 
 class Command(Protocol[R_co]):
@@ -53,19 +45,26 @@ class Transaction:
         pulse_id: the attempt that the actor is in, where it is an agent in one.
     """
 
-    connection: sqlite3.Connection
+    _connection: sqlite3.Connection
     at: int
     actor: str
     _seed: bytes
     pulse_id: str | None = None
-    _later: list[LogRow] | None = None
-    """Where the log's rows are left for :func:`write_log`; None writes each at once."""
+    _appends: Appends | None = None
+    """Where rows wait that are written with those of others; None writes each at once."""
     _ids: int = 0
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database as the command has left it so far."""
+        if self._appends is not None:
+            self._appends.settle()
+        return self._connection
 
     def new_id(self) -> str:
         """Return an id that no other has; run again, the command gets the same ones."""
         self._ids += 1
-        return uuid7(self.at, b"%s/%d" % (self._seed, self._ids))
+        return uuid7(self.at, int.from_bytes(self._seed, "big") * MAX_IDS + self._ids)
 
     def get(self, table: Table[R], id_: str) -> R:
         """Return one record.
@@ -73,10 +72,22 @@ class Transaction:
         Raises:
             NotFound: there is none with this id.
         """
-        record = table.get(self.connection, id_)
+        # No row that waits is of another table: most commands begin with such a look.
+        connection = self.connection if table is TASK_EVENTS else self._connection
+        record = table.get(connection, id_)
         if record is None:
             raise table.missing(id_)
         return record
+
+    def owner(self, task_id: str) -> TaskOwner:
+        """Return whose a card is: as :meth:`get`, but for a run of thoughts asked only once.
+
+        Raises:
+            NotFound: there is no such card.
+        """
+        if self._appends is None:
+            return self.get(TASK_OWNERS, task_id)
+        return self._appends.owner(task_id, partial(self.get, TASK_OWNERS, task_id))
 
     def find(self, table: Table[R], where: str, *args: object) -> R | None:
         """Return the first record that *where* (SQL, with `?`) finds."""
@@ -113,14 +124,17 @@ class Transaction:
 
     def _write(self, table: Table[R], sql: str, record: R, event: str) -> R:
         row = table.row(record)
-        self.connection.execute(sql, row)
+        if table is TASK_EVENTS and self._appends is not None:
+            self._appends.stream(row)
+        else:
+            self.connection.execute(sql, row)
         self._log(table, record, event, table.image(row))
         return record
 
     def _log(self, table: Table[R], record: Any, event: str, after: str | None) -> None:
         project_id = record.id if table.name == "projects" else getattr(record, "project_id", None)
         row = (project_id, event, table.name, record.id, self.actor, self.at, after)
-        if self._later is None:
-            self.connection.execute(_LOG, row)
+        if self._appends is None:
+            self._connection.execute(LOG.one, row)
         else:
-            self._later.append(row)
+            self._appends.log(row)

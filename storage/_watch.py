@@ -1,8 +1,8 @@
 """What the writer looks at between two groups: other writers, and a log that grows.
 
-SQLite folds the write-ahead log into the file by itself, at a commit that leaves a thousand pages
-or more there; the log then begins anew at its start, so under load it stays at a few megabytes.
-It cannot begin anew while a reader still sees an old state through it: then it grows.
+The write-ahead log is folded into the file beside the writer; it then begins anew at its start, so
+under load it stays at a few megabytes.  It cannot begin anew while a reader still sees an old state
+through it: then it grows.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class FileWatch:
         self._tolerated = WAL_LIMIT_BYTES
         self._told_of_others = False
 
-    def look(self) -> None:
-        """Notice what has happened since the last look."""
-        self._look_for_others()
+    def look(self) -> bool:
+        """Notice what has happened since the last look; return whether others have written."""
+        others = self._look_for_others()
         try:
             size = self._wal.stat().st_size
         except FileNotFoundError:
@@ -44,15 +44,16 @@ class FileWatch:
             self._empty_log(size)
         elif size <= WAL_LIMIT_BYTES:
             self._tolerated = WAL_LIMIT_BYTES
+        return others
 
     def _data_version(self) -> int:
         ((version,),) = self._connection.execute("PRAGMA data_version").fetchall()
         return int(version)
 
-    def _look_for_others(self) -> None:
+    def _look_for_others(self) -> bool:
         version = self._data_version()
         if version == self._version:
-            return
+            return False
         self._version = version
         self._condition.foreign_writes += 1
         if not self._told_of_others:  # it may go on; the count is in mission.system.health
@@ -62,6 +63,7 @@ class FileWatch:
                 " no mirror",
                 self._wal.name.removesuffix("-wal"),
             )
+        return True
 
     def _empty_log(self, size: int) -> None:
         """Empty the log, or tell why that cannot be done now."""

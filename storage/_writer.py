@@ -1,12 +1,13 @@
 """The writer: one thread, one connection, one transaction for each group of commands.
 
-While a commit runs, commands queue; the next group is whatever has queued by then, so a busy disk
-makes larger groups and no timer is needed.  Answers are given after the commit has returned, all
-of a group in one wake-up of the loop.
+While a commit runs, commands queue; the next group is taken from what has queued by then, so a
+busy disk makes larger groups and no timer is needed.  Answers are given after the commit has
+returned, all of a group in one wake-up of the loop; where another group waits to be written, that
+is when it has come to its commit: this thread then waits for the disk, and does not fight the
+loop for the interpreter's lock.
 
 Those who got their answers together write again together, in the next passes of the loop.  Their
-commands are handed over when no pass brings more: one group instead of three, and a thread that
-does not fight the loop for the interpreter's lock.
+commands are handed over when no pass brings more.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 import trio
 
 from ._checkpoints import Checkpoints
 from ._condition import StorageCondition
-from ._group import Answer, Item, StorageFailed, Write, commit_group
+from ._group import Answer, Item, StorageFailed, Write, appends_to, commit_group
+from ._pace import MAX_GROUP, Pace
 from ._watch import FileWatch
 
 log = logging.getLogger("mission_control.storage")
-
-MAX_GROUP = 256
 
 MAX_PASSES = 4
 """For so many passes of the loop, commands wait for others to come along."""
@@ -45,6 +46,7 @@ class Writer:
         on_settled: Callable[[], None] = lambda: None,
         condition: StorageCondition | None = None,
         checkpoints: Checkpoints | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Calls back on the trio thread.
 
@@ -57,15 +59,25 @@ class Writer:
             condition: where to write down what is noticed.
             checkpoints: is told how much was written, and lives as long as the writer; without,
                 the log is folded by the commit that fills it.
+            pace: what is known of the disk from before.
         """
         self._connection = connection
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._on_settled = on_settled
         self._checkpoints = checkpoints
+        self._turn: Callable[[], contextlib.AbstractContextManager[None]] = (
+            contextlib.nullcontext if checkpoints is None else checkpoints.turn
+        )
         self._watch = FileWatch(connection, condition or StorageCondition())
+        self._appends = appends_to(connection)
         self._queue: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
         self._gathered: list[Item] = []
+        self._pace = pace or Pace()
+        self._waiting: list[Item] = []
+        self._committed: list[Item] = []
+        """Not answered yet."""
+        self._ending = False
         self._token = trio.lowlevel.current_trio_token()
         self._failed: StorageFailed | None = None
         self._reported = False
@@ -77,7 +89,7 @@ class Writer:
         """Begin to write."""
         self._hand_over()
         if self._checkpoints is not None:
-            self._checkpoints.start()
+            self._checkpoints.start(self._connection)
         self._thread.start()
 
     def submit(self, write: Write, reply: Answer) -> None:
@@ -111,30 +123,33 @@ class Writer:
     # Everything below runs on the writer's thread, except _deliver.
 
     def _run(self) -> None:
-        running = True
-        while running:
-            items, running = self._take()
-            if items:
-                self._settle(items)
-            try:
-                self._token.run_sync_soon(self._deliver, items)
-            except trio.RunFinishedError:
-                break
+        while self._take():
+            group = self._next_group()
+            self._settle(group)
+            self._committed += group
+        self._answer()
         if self._checkpoints is not None:
             self._checkpoints.close()
         if self._failed is None:
             self._fold_log()
         self._connection.close()
 
-    def _take(self) -> tuple[list[Item], bool]:
-        """Wait for a group; return it, and whether there will be others."""
-        items: list[Item] = []
-        while not items or (len(items) < MAX_GROUP and not self._queue.empty()):
+    def _take(self) -> bool:
+        """Collect what was handed over, waiting for it; return whether there is any."""
+        if not self._waiting and self._queue.empty():
+            self._answer()  # no commit follows that they could be answered in
+        while not self._ending and not (self._waiting and self._queue.empty()):
             more = self._queue.get()
             if more is None:
-                return items, False
-            items += more
-        return items, True
+                self._ending = True
+            else:
+                self._waiting += more
+        return bool(self._waiting)
+
+    def _next_group(self) -> list[Item]:
+        size = self._pace.size(len(self._waiting), len(self._committed))
+        group, self._waiting = self._waiting[:size], self._waiting[size:]
+        return group
 
     def _fold_log(self) -> None:
         """Bring the write-ahead log into the file: readers may be open still, and cannot."""
@@ -144,10 +159,10 @@ class Writer:
     def _settle(self, items: Sequence[Item]) -> None:
         if self._failed is None:
             try:
-                self._watch.look()
-                commit_group(self._connection, items)
-                if self._checkpoints is not None:
-                    self._checkpoints.note(len(items))
+                with self._turn():
+                    self._write(items)
+                    if self._checkpoints is not None:
+                        self._checkpoints.note(len(items))
             except StorageFailed as failure:
                 self._failed = failure
             except Exception as error:  # noqa: BLE001 - a dead thread would let its askers wait
@@ -156,6 +171,29 @@ class Writer:
             for item in items:
                 # Each its own: an error collects the traces of all who raise it.
                 item.result, item.error = None, self._failed.again()
+
+    def _write(self, items: Sequence[Item]) -> None:
+        began = ready = perf_counter()
+
+        def before_commit() -> None:
+            nonlocal ready
+            ready = perf_counter()
+            self._answer()
+
+        if self._watch.look():
+            self._appends.forget()
+        commit_group(self._connection, items, self._appends, before_commit)
+        self._pace.note(len(items), ready - began, perf_counter() - ready)
+
+    def _answer(self) -> None:
+        """Have those answered whose commands are committed."""
+        items, self._committed = self._committed, []
+        if not items:
+            return
+        try:
+            self._token.run_sync_soon(self._deliver, items)
+        except trio.RunFinishedError:
+            self._ending = True
 
     def _deliver(self, items: Sequence[Item]) -> None:
         self.pending -= len(items)

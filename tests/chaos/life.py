@@ -21,7 +21,8 @@ from mission_control import Config, MissionControl
 from mission_control.actors import Home, _mirror_files
 from mission_control.actors._mirrors import Mirrors
 from mission_control.config import ListenSettings
-from mission_control.storage import Reads, Writer, _group, _transaction, _writer
+from mission_control.storage import Reads, Writer, _group, _writer
+from mission_control.storage._appends import Appends
 from rig import FAST
 from system_doors import idle
 
@@ -106,12 +107,10 @@ def answer_before_the_commit(order: Order) -> None:
     def settle(writer: Writer, items: Sequence[_group.Item]) -> None:
         connection = writer._connection
         connection.execute("BEGIN IMMEDIATE")
-        log: list[_transaction.LogRow] = []
+        _group.apply_each(connection, items, _group.appends_to(connection))
         for item in items:
-            _group._apply(connection, item, log)
             writer._token.run_sync_soon(attrs.evolve(item).settle)
             item.reply = _Nobody()
-        _transaction.write_log(connection, log)
         _slow_disk()
         connection.execute("COMMIT")
 
@@ -121,12 +120,15 @@ def answer_before_the_commit(order: Order) -> None:
 def render_before_the_commit(order: Order) -> None:
     scope = Home(Path(order.home)).scope(PROJECT)
 
-    def commit_group(connection: sqlite3.Connection, items: Sequence[_group.Item]) -> None:
+    def commit_group(
+        connection: sqlite3.Connection,
+        items: Sequence[_group.Item],
+        appends: Appends,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        log: list[_transaction.LogRow] = []
-        for item in items:
-            _group._apply(connection, item, log)
-        _transaction.write_log(connection, log)
+        _group.apply_each(connection, items, appends)
+        before_commit()
         reads = Reads(Path(order.home), connection)
         if reads.projects():
             Mirrors(scope, PROJECT).render_all(reads)

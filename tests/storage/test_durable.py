@@ -123,16 +123,20 @@ def test_a_killed_holder_is_named_while_it_lives_and_then_gives_the_home_free(
             pass
 
 
-@given(st.integers(0, (1 << 48) - 1), st.binary(max_size=40), st.binary(max_size=40))
-def test_ids_are_uuids_that_sort_by_time_and_repeat_with_their_seed(
-    ms: int, seed: bytes, other: bytes
+NOISE = st.integers(0, (1 << 74) - 1)
+
+
+@given(st.integers(0, (1 << 48) - 1), NOISE, NOISE)
+def test_ids_are_uuids_that_sort_by_time_and_then_by_their_noise(
+    ms: int, noise: int, other: int
 ) -> None:
-    id_ = uuid7(ms * 1_000, seed)
+    id_ = uuid7(ms * 1_000, noise)
     parsed = uuid.UUID(id_)
     assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
     assert parsed.int >> 80 == ms
-    assert uuid7(ms * 1_000 + 999, seed) == id_
-    assert (uuid7(ms * 1_000, other) == id_) == (seed == other)
+    assert uuid7(ms * 1_000 + 999, noise) == id_
+    assert uuid7(ms * 1_000, noise + (1 << 74)) == id_
+    assert (uuid7(ms * 1_000, other) < id_) == (other < noise)
     assert uuid7((ms + 1) * 1_000, other) > id_ or ms == (1 << 48) - 1
 
 

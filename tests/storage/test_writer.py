@@ -19,6 +19,7 @@ from mission_control.storage import (
     STORAGE,
     Command,
     Conflict,
+    Forbidden,
     Internal,
     Invalid,
     Limited,
@@ -40,8 +41,8 @@ from mission_control.storage import (
 )
 from mission_control.storage import commands as c
 from mission_control.storage._actor import MAX_PENDING
+from mission_control.storage._pace import MAX_GROUP, Pace
 from mission_control.storage._watch import WAL_LIMIT_BYTES
-from mission_control.storage._writer import MAX_GROUP
 from mission_control.supervisor import ChildSpec, System, open_system
 from storage_bench import Desk, Reply
 
@@ -76,7 +77,7 @@ class Bed:
 
 
 @asynccontextmanager
-async def _made(path: Path) -> AsyncIterator[Bed]:
+async def _made(path: Path, pace: Pace | None = None) -> AsyncIterator[Bed]:
     connection = open_writer(path)
     migrate(connection)
     failures: list[StorageFailed] = []
@@ -86,6 +87,7 @@ async def _made(path: Path) -> AsyncIterator[Bed]:
         on_commit=lambda: made.commits.append(sum(reply.settled for reply in made.replies)),
         on_failure=failures.append,
         condition=condition,
+        pace=pace,
     )
     made = Bed(path, connection, Desk(writer), failures, condition)
     connection.set_trace_callback(made.statements.append)
@@ -143,18 +145,34 @@ async def test_commands_that_queue_share_one_transaction(bed: Bed, reads: Reads)
     assert {task.id for task in reads.board("p")} == set(ids)
 
 
-async def test_those_who_were_answered_together_write_again_in_one_group(bed: Bed) -> None:
-    async def write_often() -> None:
-        for _ in range(3):
-            await bed.submit(c.CreateTask("p", "again")).outcome()
+async def test_those_who_were_answered_together_write_again_in_one_group(tmp_path: Path) -> None:
+    slow = Pace()
+    slow.note(1, 0.0, 60.0)  # a disk that is all the time there is
+    async with _made(tmp_path / "a.db", slow) as bed:
 
-    bed.start()
-    await bed.replies[0].outcome()
-    before = bed.transactions
-    async with trio.open_nursery() as nursery:
-        for _ in range(100):
-            nursery.start_soon(write_often)
-    assert bed.transactions == before + 3
+        async def write_often() -> None:
+            for number in range(3):
+                await bed.submit(c.InstallSoul(f"soul-{number}", "0" * 64)).outcome()
+
+        bed.start()
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(write_often)
+        assert bed.transactions == 3
+
+
+async def test_half_of_those_who_wait_are_answered_while_the_others_are_written(
+    tmp_path: Path,
+) -> None:
+    quick = Pace()
+    quick.note(1, 60.0, 0.0)  # a disk that is nothing against the commands
+    async with _made(tmp_path / "a.db", quick) as bed:
+        made = [bed.submit(c.InstallSoul(f"soul-{number}", "0" * 64)) for number in range(40)]
+        bed.start()
+        for reply in made:
+            await reply.outcome()
+        assert bed.transactions == 2
+        assert bed.commits == [0, 20]
 
 
 async def test_more_than_a_group_is_handed_over_before_the_next_pass(bed: Bed) -> None:
@@ -383,6 +401,20 @@ async def test_another_program_that_writes_is_noticed_and_told_of_once(
     assert caplog.text.count("another program writes to a.db") == 1
     await bed.desk.do(c.CreateTask("p", "ours"))
     assert bed.condition.foreign_writes == 2
+
+
+async def test_whose_a_card_is_is_looked_up_again_after_another_program_wrote(bed: Bed) -> None:
+    bed.start()
+    for soul in ("shuri", "okoye"):
+        await bed.desk.do(c.InstallSoul(soul, "x"))
+        await bed.desk.do(c.CreateAgent("p", soul, 60.0, 300.0, 3))
+    task = await bed.desk.do(c.CreateTask("p", "one", "shuri"))
+    mine = c.LogEvent(task.id, "mine", by_agent="shuri:p")
+    await bed.desk.do(mine)
+    with closing(sqlite3.connect(bed.path, isolation_level=None)) as other:
+        other.execute("UPDATE tasks SET assignee = 'okoye'")
+    with pytest.raises(Forbidden):
+        await bed.desk.do(mine)
 
 
 async def test_the_log_of_a_busy_writer_stays_small(bed: Bed) -> None:
