@@ -143,7 +143,7 @@ class Maintenance(Actor[Message]):
         return made[-1] if made else None
 
     def _make(self, backups: Backups) -> Backup:
-        made = backups.create(reason=SCHEDULED, progress=_give_up_when_cancelled)
+        made = backups.create(reason=SCHEDULED, progress=give_up_when_cancelled)
         gone = backups.prune(self._settings.keep_daily, self._settings.keep_weekly)
         log.info("backup %s made, %d old ones removed", made.id, len(gone))
         if left := made.manifest.skipped:
@@ -152,9 +152,7 @@ class Maintenance(Actor[Message]):
         return made
 
     async def _in_thread(self, do: Callable[[Backups], T]) -> T:
-        backups = Backups(
-            self._mission.home.path, self._mission.clock, step=_give_up_when_cancelled
-        )
+        backups = Backups(self._mission.home.path, self._mission.clock, step=give_up_when_cancelled)
         return await trio.to_thread.run_sync(do, backups)
 
     def _plan(self, newest: Backup | None) -> None:
@@ -191,6 +189,6 @@ def next_backup(last_at: int | None, now_us: int, interval_us: int) -> int:
     return now_us if last_at is None or last_at > now_us else last_at + interval_us
 
 
-def _give_up_when_cancelled(*_: object) -> None:
+def give_up_when_cancelled(*_: object) -> None:
     """Keep nobody waiting who stops the sidecar: what is half made is removed."""
     trio.from_thread.check_cancelled()

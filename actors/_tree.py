@@ -14,7 +14,7 @@ from ._fanout import Fanout
 from ._feed import NAME as FEED
 from ._feed import Committed, Feed
 from ._maintenance import NAME as MAINTENANCE
-from ._maintenance import Maintenance, MaintenanceSettings
+from ._maintenance import Maintenance, MaintenanceSettings, give_up_when_cancelled
 from ._mission import Mission
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import PROJECTS, Orchestrator, route
@@ -34,12 +34,15 @@ def core_spec(mission: Mission) -> ChildSpec:
 
     def save() -> None:
         # A migration that fails does so at every start: one backup is enough for all of them.
-        Backups(mission.home.path, mission.clock).ensure(reason="before-migration")
+        backups = Backups(mission.home.path, mission.clock, step=give_up_when_cancelled)
+        backups.ensure(reason="before-migration", progress=give_up_when_cancelled)
 
     storage = ChildSpec(
         STORAGE,
         StorageActor,
         args=(mission.home.database, on_commit, mission.store.condition, save),
+        # Those who write together are taken down in one pass of the loop.
+        lane="shared",
         shutdown=30.0,  # what was accepted is written
         interrupt=False,
         capacity=1_000,  # further askers wait in line

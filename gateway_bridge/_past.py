@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import trio
 
 from ..storage import Reads, TaskFilter, TaskPlace
 from ..storage.history import Moment
@@ -22,12 +23,16 @@ class PastPage:
     limit: int
 
     def read(self, reads: Reads, archive: Path) -> dict[str, Any]:
-        """Return the page and the cursor of the place that it shows.  For a worker thread.
+        """Return the page and the cursor of the place that it shows.  For a worker thread of trio.
+
+        Cancelled, it ends before the next file of the archive.
 
         Raises:
             MissionError: that moment cannot be shown; says why.
         """
-        board = reads.board_at(archive, self.wanted.project_id, self.moment)
+        board = reads.board_at(
+            archive, self.wanted.project_id, self.moment, step=trio.from_thread.check_cancelled
+        )
         found = [task for task in board.tasks if self.wanted.lets_through(task)]
         if self.after is not None:
             found = [task for task in found if TaskPlace.of(task) > self.after]

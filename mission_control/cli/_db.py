@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
 import click
+from rich.filesize import decimal
 
 from ..actors import Home
 from ..storage import NotFound, WallClock, hold_home, schema, usable
@@ -134,6 +137,55 @@ def check(shared: Shared) -> None:
         sys.exit(1)
 
 
+@db.command()
+@click.argument("table", type=click.Choice(schema.EXPORTED))
+@click.option(
+    "--format", "style", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+@pass_shared
+def export(shared: Shared, table: str, style: str) -> None:
+    """Write the rows of a table to standard output; a sidecar may run meanwhile."""
+    home = Home(shared.home)
+    _must_exist(home)
+    rows = schema.export_rows(home.database, table)
+    if style == "csv":
+        _write_csv(rows)
+    else:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def _write_csv(rows: Iterator[dict[str, Any]]) -> None:
+    """Write the names of the columns first; of a table without rows nothing."""
+    writer = csv.writer(sys.stdout)
+    for number, row in enumerate(rows):
+        if number == 0:
+            writer.writerow(row)
+        writer.writerow(row.values())
+
+
+@db.command()
+@pass_shared
+def compact(shared: Shared) -> None:
+    """Give back the room of what was removed; a backup is made first.
+
+    No sidecar may run.  The file does not grow without this either: the room is used again.
+    """
+    home = Home(shared.home)
+    _must_exist(home)
+    with _held(home), closing(schema.open_fitting(home.database)) as connection:
+        saved = Backups(home.path, WallClock()).create(reason="before-compact")
+        done = schema.compact(connection)
+    shared.show(
+        {"backup": saved.id, **attrs.asdict(done)},
+        lambda _: _tell([f"made backup {saved.id}", _sizes(done)]),
+    )
+
+
+def _sizes(done: schema.Compacted) -> str:
+    return f"{decimal(done.before)} are {decimal(done.after)} now"
+
+
 def _must_exist(home: Home) -> None:
     if not home.database.exists():
         raise NotFound(f"there is no database {home.database}: name its home with --home")
@@ -148,14 +200,21 @@ def _walk(shared: Shared, done: str, walk: Callable[[sqlite3.Connection, Save], 
     def save() -> None:
         saved.append(Backups(home.path, WallClock()).create(reason="before-migration").id)
 
-    with hold_home(home.lock):
-        finish_restore(home.path)
-        with usable(path), closing(schema.open_fitting(path)) as connection:
-            names = walk(connection, save)
+    with _held(home), closing(schema.open_fitting(path)) as connection:
+        names = walk(connection, save)
     shared.show(
         {done: names, "backup": saved[0] if saved else None},
         lambda _: _tell([*(f"made backup {each}" for each in saved), *_named(done, names)]),
     )
+
+
+@contextmanager
+def _held(home: Home) -> Iterator[None]:
+    """Have the database to oneself, whole."""
+    with hold_home(home.lock):
+        finish_restore(home.path)
+        with usable(home.database):
+            yield
 
 
 def _rehearse(shared: Shared, rehearse: Callable[[Path], schema.Rehearsal]) -> None:

@@ -81,8 +81,12 @@ class Backups:
                 )
             return Making(self._home, self._shelf, self._clock, reason, progress, self._step).run()
 
-    def ensure(self, *, reason: str) -> Backup:
+    def ensure(self, *, reason: str, progress: Progress | None = None) -> Backup:
         """Return a sound backup made for *reason* that shows the database as it is, or make one.
+
+        Args:
+            reason: as for :meth:`create`.
+            progress: as for :meth:`create`.
 
         Raises:
             MissionError: as :meth:`create`.
@@ -93,7 +97,7 @@ class Backups:
         for made in reversed(self.list()):
             if made.reason == reason and made.manifest.facts == facts and not made.damaged:
                 return made
-        return self.create(reason=reason)
+        return self.create(reason=reason, progress=progress)
 
     def list(self) -> tuple[Backup, ...]:
         """Return what can be restored, oldest first."""

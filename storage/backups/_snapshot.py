@@ -20,10 +20,11 @@ import attrs
 from .._connection import APPLICATION_ID, open_reader
 from ._errors import BackupDamaged
 
-PAGES_A_STEP = 256
-"""1 MB: between steps the disk belongs to the writer."""
+PAGES_A_STEP = 128
+"""512 KiB: between steps the disk belongs to the writer."""
 
 PAUSE_S = 0.004
+"""At least; as long as the disk took for the step, where that was longer."""
 
 Progress = Callable[[int, int], None]
 """Called with how many bytes of the database are done, and how many there are."""
@@ -45,33 +46,38 @@ class DatabaseFacts:
 def copy_database(source: Path, target: Path, progress: Progress | None = None) -> DatabaseFacts:
     """Copy the database *source*, which may be written to meanwhile, to the new file *target*.
 
-    The copy is checked, one file without a log beside it, and on the disk when this returns.
+    The copy is one file without a log beside it, and on the disk when this returns.  Nobody has
+    looked at it yet.
+
+    Returns:
+        What the source said of itself in the state that was copied.
 
     Raises:
-        BackupDamaged: the source is damaged, or not ours.
+        BackupDamaged: the source is not ours.
         sqlite3.Error, OSError: the source cannot be read, or the copy not be written.
     """
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        _copy(source, target, _Pace(descriptor, progress))
-        facts = inspect_database(target)
+        facts = _copy(source, target, _Pace(descriptor, progress))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return facts
 
 
-def _copy(source: Path, target: Path, pace: _Pace) -> None:
+def _copy(source: Path, target: Path, pace: _Pace) -> DatabaseFacts:
     with closing(open_reader(source)) as live, closing(sqlite3.connect(target)) as copy:
         # Nobody needs a copy that is half made: no journal, and we sync it ourselves.
         copy.execute("PRAGMA journal_mode=OFF")
         copy.execute("PRAGMA synchronous=OFF")
         live.execute("BEGIN")
-        live.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        _refuse_strangers(live, source)
+        facts = read_facts(live)
         (pace.page_bytes,) = live.execute("PRAGMA page_size").fetchone()
         live.backup(copy, pages=PAGES_A_STEP, progress=pace.step)
         live.execute("ROLLBACK")
         copy.execute("PRAGMA journal_mode=DELETE")
+        return facts
 
 
 @attrs.define
@@ -82,11 +88,13 @@ class _Pace:
 
     def step(self, _: int, remaining: int, total: int) -> None:
         # Left alone, the kernel writes all of the copy at once, and commits wait for it.
+        began = time.perf_counter()
         os.fsync(self.descriptor)
+        busy_s = time.perf_counter() - began
         if self.progress is not None:
             self.progress((total - remaining) * self.page_bytes, total * self.page_bytes)
         # Here, since the `sleep` of `backup` is only for a source that is busy.
-        time.sleep(PAUSE_S)
+        time.sleep(max(PAUSE_S, busy_s))
 
 
 def inspect_database(path: Path) -> DatabaseFacts:
@@ -105,10 +113,14 @@ def inspect_database(path: Path) -> DatabaseFacts:
         raise BackupDamaged(f"{path}: the database cannot be read: {error}") from error
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
         raise BackupDamaged(f"{path} is not a database of Mission Control")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    _refuse_strangers(connection, path)
     found = connection.execute("PRAGMA integrity_check(3)").fetchall()
     if found != [("ok",)]:
         raise BackupDamaged(f"{path}: the database is damaged: {found[0][0]}")

@@ -12,12 +12,11 @@ from .._errors import Conflict, Invalid, NotFound
 from .._records import Project, Task
 from .._table import DEPENDENCIES, PROJECTS, TASKS
 from ._cursor import Cursor
-from ._log import covered, seq_at
-from ._lookback import BOARD, take_back
-from ._marks import epoch_began_at, epoch_of, last_seq, older_ends, retention_seq
+from ._log import seq_at
+from ._lookback import Step, is_nearer, replay, take_back
+from ._marks import epoch_began_at, epoch_of, last_seq, older_ends
 from ._moment import UNIX, Moment
-from ._segment import lines_about, read_segment
-from ._state import State, fold
+from ._state import State
 
 
 @attrs.frozen
@@ -33,13 +32,18 @@ class PastBoard:
 
 
 def board_at(
-    connection: sqlite3.Connection, archive: Path, project_id: str, moment: Moment
+    connection: sqlite3.Connection,
+    archive: Path,
+    project_id: str,
+    moment: Moment,
+    *,
+    step: Step = lambda: None,
 ) -> PastBoard:
     """Rebuild the board of a project as it was at *moment*.
 
-    Where the table tells of *moment*, it goes back from the present board; else it reads those
-    segments of the *archive* that are older.  Blocking: for a worker thread, in one read
-    transaction.
+    It goes back from the present board, or forth from the first change, whichever has less of the
+    *archive* to read.  Blocking: for a worker thread, in one read transaction.  Whoever may want
+    it to end early gives a *step* that raises.
 
     Raises:
         NotFound: the project did not exist then.
@@ -48,7 +52,8 @@ def board_at(
         LogGap, LogDamaged: the log no longer tells.
     """
     place = _place(connection, archive, moment)
-    state = _state(connection, archive, project_id, place.seq)
+    rebuild = take_back if is_nearer(connection, place.seq) else replay
+    state = rebuild(connection, archive, project_id, place.seq, step)
     project = state.get(PROJECTS, project_id)
     if project is None:
         raise NotFound(
@@ -96,18 +101,6 @@ def _refuse_given_up(connection: sqlite3.Connection, time_us: int, place: Cursor
             " cursor to see the board after it",
             field="at",
         )
-
-
-def _state(connection: sqlite3.Connection, archive: Path, project_id: str, until: int) -> State:
-    if until >= retention_seq(connection):
-        return take_back(connection, archive, project_id, until)
-    mine = lines_about(project_id, [table.name for table in BOARD])
-    return fold(
-        change
-        for segment in covered(connection, until)
-        for change in read_segment(archive, segment, wanted=mine)
-        if change.seq <= until
-    )
 
 
 def _bonds(state: State) -> dict[str, tuple[str, ...]]:

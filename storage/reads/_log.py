@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,10 +64,19 @@ class LogQuestions(Questions):
         """
         return recall(self._open, kind, key)
 
-    def board_at(self, archive: Path, project_id: str, moment: Moment) -> PastBoard:
+    def board_at(
+        self,
+        archive: Path,
+        project_id: str,
+        moment: Moment,
+        *,
+        step: Callable[[], object] = lambda: None,
+    ) -> PastBoard:
         """Return a project's board as it was, rebuilt from the log and its *archive*.
+
+        It may take seconds; *step* is called about every second, and what it raises ends it.
 
         Raises:
             MissionError: as :func:`~.history.board_at`.
         """
-        return board_at(self._open, archive, project_id, moment)
+        return board_at(self._open, archive, project_id, moment, step=step)

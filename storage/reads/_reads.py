@@ -49,7 +49,8 @@ class Reads(LogQuestions, ProjectQuestions, TaskQuestions, PulseQuestions, WordQ
         """Ask *question* in a worker thread, all of it in one read transaction.
 
         What it sees is one state of the database: the newest when it began.  It must not return
-        a cursor, or anything else that goes on reading.  Not cancelled once it has begun.
+        a cursor, or anything else that goes on reading.  Not cancelled once it has begun, unless
+        it looks for that itself.
 
         Raises:
             Unavailable: the database is not there yet, or cannot be read.

@@ -1,7 +1,9 @@
 """The schema and its history: up, down, rehearsed, checked."""
 
 from ._check import check_database
+from ._compact import Compacted, compact
 from ._create import create_migration
+from ._export import EXPORTED, export_rows
 from ._fit import open_fitting, refuse_misfit
 from ._migration import Migration, SchemaMismatch, known_migrations
 from ._open import open_migrated
@@ -11,6 +13,8 @@ from ._status import SchemaStatus, StepStatus, schema_status
 from ._steps import NoWayBack, migrate, rollback
 
 __all__ = [
+    "EXPORTED",
+    "Compacted",
     "Migration",
     "MigrationFailed",
     "NoWayBack",
@@ -19,7 +23,9 @@ __all__ = [
     "SchemaStatus",
     "StepStatus",
     "check_database",
+    "compact",
     "create_migration",
+    "export_rows",
     "known_migrations",
     "migrate",
     "open_fitting",

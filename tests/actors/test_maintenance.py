@@ -20,9 +20,10 @@ from mission_control import Config, MissionControl
 from mission_control.actors import MAINTENANCE, HowKept, Upkeep
 from mission_control.actors._maintenance import HOUR_S, RETRY_S, SETTLE_S, next_backup
 from mission_control.config import BackupSettings, ListenSettings, StorageSettings
-from mission_control.storage import US, ManualClock, open_reader
+from mission_control.storage import US, ManualClock, open_reader, open_writer
 from mission_control.storage.backups import SCHEDULED, Backups
 from mission_control.storage.backups import _snapshot as snapshot
+from mission_control.storage.schema import known_migrations, rollback
 from rig import FAST
 from system_doors import idle
 
@@ -280,6 +281,34 @@ async def test_a_stop_does_not_wait_for_a_backup_and_leaves_nothing_half_made(
         # It answers while the backup is being made.
         await _use_a_key(running.mc, "meanwhile")
     assert [path.name for path in shelf.iterdir()] == [".lock"]
+
+
+async def test_nor_does_the_stop_of_a_start_wait_for_the_backup_before_its_migrations(
+    home: Path, mock_clock: MockClock, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sidecar(home, mock_clock, clock):
+        pass
+    older = len(known_migrations()) - 1
+    with closing(open_writer(home / "mission-control.db")) as connection:
+        rollback(connection)
+    monkeypatch.setattr(snapshot, "PAGES_A_STEP", 1)
+    monkeypatch.setattr(snapshot, "PAUSE_S", 1.0)  # all of it would take a minute
+    shelf = home / "backups/mission-control"
+
+    async def start() -> None:
+        async with sidecar(home, mock_clock, clock):
+            raise AssertionError("it was started without the backup")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(start)
+        deadline = time.monotonic() + PATIENCE_S
+        while not list(shelf.glob("*/mission-control.db")):
+            assert time.monotonic() < deadline, "no backup was begun"
+            await trio.to_thread.run_sync(time.sleep, 0.01)
+        nursery.cancel_scope.cancel()
+    assert [path.name for path in shelf.iterdir()] == [".lock"]
+    with closing(open_reader(home / "mission-control.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (older,)
 
 
 async def test_a_restore_that_was_interrupted_is_ended_by_the_next_start(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -139,6 +140,25 @@ def test_without_the_pin_a_writer_makes_the_copy_begin_again(home: Path, bench: 
     with closing(open_reader(home / DATABASE)) as live, closing(sqlite3.connect(":memory:")) as to:
         live.backup(to, pages=snapshot.PAGES_A_STEP, progress=meanwhile)
     assert steps[:9] == [snapshot.PAGES_A_STEP] * 9
+
+
+@pytest.mark.parametrize(("busy_s", "pause_s"), [(0.0, snapshot.PAUSE_S), (0.0625, 0.0625)])
+def test_after_each_step_the_disk_belongs_to_others_for_as_long_as_it_took(
+    backups: Backups, monkeypatch: pytest.MonkeyPatch, busy_s: float, pause_s: float
+) -> None:
+    now = [0.0]
+    pauses: list[float] = []
+
+    def fsync(_: int) -> None:
+        now[0] += busy_s
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(snapshot, "PAGES_A_STEP", 10)
+    clock = SimpleNamespace(perf_counter=lambda: now[0], sleep=pauses.append)
+    monkeypatch.setattr(snapshot, "time", clock)
+    backups.create()
+    assert len(pauses) > 3
+    assert set(pauses) == {pause_s}
 
 
 def test_backups_are_made_beside_writers_by_many_at_once(home: Path, bench: Bench) -> None:

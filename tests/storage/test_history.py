@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -303,10 +303,10 @@ def test_what_is_no_moment_of_the_past_is_refused(text: str) -> None:
 Board = tuple[Any, list[Any], dict[str, tuple[str, ...]]]
 
 
-def boards(bench: Bench) -> dict[str, Board]:
+def boards(bench: Bench, projects: Iterable[str] = PROJECTS) -> dict[str, Board]:
     reads = bench.reads
     return {
-        id_: (reads.project(id_), reads.board(id_), reads.dependencies(id_)) for id_ in PROJECTS
+        id_: (reads.project(id_), reads.board(id_), reads.dependencies(id_)) for id_ in projects
     }
 
 
@@ -415,6 +415,55 @@ def test_a_look_back_reads_no_more_of_the_archive_than_it_must(
     second.unlink()
     assert titles(now) == {"renamed", "renamed too", "newest"}
     assert titles(Cursor("e1", ends[0])) == {"old"}
+
+
+@pytest.mark.parametrize("files", [1, 2, 3, 5])
+def test_a_board_is_rebuilt_from_whichever_end_has_less_to_read(
+    bench: Bench, tmp_path: Path, files: int
+) -> None:
+    bench.project("P")
+    ends, seen = [], {}
+    for number in range(files):
+        bench.task("p", f"task {number}", None)
+        ends.append(bench.reads.last_seq())
+        seen[ends[-1]] = boards(bench, ["p"])["p"]
+    bench.task("p", "not archived", None)
+    for end in ends:
+        archived(bench, tmp_path, end)
+    read: list[int] = []
+    for number, end in enumerate(ends, start=1):
+        read.append(0)
+
+        def count() -> None:
+            read[-1] += 1
+
+        board = bench.reads.board_at(tmp_path, "p", Cursor("e1", end), step=count)
+        assert (board.project, list(board.tasks), board.depends_on) == seen[end]
+        assert read[-1] == min(number, files - number)
+
+
+def test_a_look_at_the_archive_ends_where_it_is_told_to(bench: Bench, tmp_path: Path) -> None:
+    bench.project("P")
+    old, ends = bench.task("p", "old", None), [bench.reads.last_seq()]
+    for number in range(6):
+        bench.task("p", f"task {number}", None)
+        ends.append(bench.reads.last_seq())
+    for end in ends:
+        archived(bench, tmp_path, end)
+    bench.do(c.UpdateTask(old.id, title="renamed"))
+    steps: list[int] = []
+
+    def step() -> None:
+        steps.append(len(steps))
+        if len(steps) == 3:
+            raise InterruptedError
+
+    # Back from the table, back from within the archive, and forth.
+    for seq in (ends[-1], ends[-1] - 1, ends[2]):
+        del steps[:]
+        with pytest.raises(InterruptedError):
+            bench.reads.board_at(tmp_path, "p", Cursor("e1", seq), step=step)
+        assert len(steps) == 3
 
 
 def test_only_the_changes_of_one_board_are_read(bench: Bench, tmp_path: Path) -> None:

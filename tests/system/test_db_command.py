@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from mission_control.cli import main
 from mission_control.storage import hold_home, known_migrations, migrate, open_writer
+from mission_control.storage.schema import EXPORTED
 from system_command import COMMAND, Ended, environment, run, sidecar
 
 KNOWN = known_migrations()
@@ -101,6 +104,33 @@ def test_a_step_back_and_forth_is_made_with_a_verified_backup_before_each(home: 
     for each in backups:
         ask(home, "backup", "verify", each["id"]).words  # noqa: B018 - asserts that it went well
     assert ask(home, "db", "check").words == "the database is sound"
+
+
+def test_the_room_of_what_was_removed_is_given_back_after_a_backup(home: Path) -> None:
+    with closing(open_writer(_database(home))) as connection:
+        connection.execute("INSERT INTO souls VALUES('shuri', ?, 1, 1)", ["x" * 1_000_000])
+        connection.execute("INSERT INTO souls VALUES('griot', 'stays', 1, 1)")
+        connection.execute("DELETE FROM souls WHERE id = 'shuri'")
+    before = _database(home).stat().st_size
+    done = ask(home, "--json", "db", "compact").json
+    assert done["before"] == before
+    assert done["after"] == _database(home).stat().st_size < before - 900_000
+    (saved,) = _backups(home)
+    assert (saved["id"], saved["reason"]) == (done["backup"], "before-compact")
+    with closing(open_writer(_database(home))) as connection:
+        assert connection.execute("SELECT id FROM souls").fetchall() == [("griot",)]
+    again = ask(home, "db", "compact").words
+    assert again.endswith(" now")
+    assert again.startswith("made backup ")
+
+
+def test_a_database_in_use_or_not_there_is_not_compacted(home: Path, tmp_path: Path) -> None:
+    before = _database(home).read_bytes()
+    with hold_home(home / "mission-control.lock"):
+        assert ask(home, "db", "compact").code == 75
+    assert _database(home).read_bytes() == before
+    assert ask(tmp_path / "elsewhere", "db", "compact").code == 66
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @slow
@@ -301,3 +331,30 @@ def test_the_file_of_the_next_migration_is_written_where_it_is_wanted(tmp_path: 
     again = ask(home, "db", "create", "more", "--folder", str(folder))
     assert "choose another name" in again.refusal
     assert not home.exists()
+
+
+def test_the_rows_of_a_table_are_written_as_lines_of_json_or_csv(home: Path) -> None:
+    with closing(open_writer(_database(home))) as connection:
+        connection.execute(
+            "INSERT INTO souls(id, sha256, created_at, version)"
+            " VALUES('shuri', 'ß, \"quoted\"', 1, 2), ('griot', 'x', 3, 4)"
+        )
+    lines = ask(home, "db", "export", "souls").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["griot", "shuri"]
+    table = list(
+        csv.DictReader(ask(home, "db", "export", "souls", "--format", "csv").out.splitlines())
+    )
+    assert [row["sha256"] for row in table] == ["x", 'ß, "quoted"']
+    assert ask(home, "db", "export", "tasks", "--format", "csv").out == ""
+
+
+def test_only_tables_that_there_are_can_be_exported(home: Path) -> None:
+    refusal = ask(home, "db", "export", "secrets")
+    assert (refusal.code, refusal.out) == (2, "")
+    assert "'task_events'" in refusal.err
+    assert ask(home / "elsewhere", "db", "export", "tasks").code == 66
+
+
+def test_what_every_exported_table_holds_can_be_read(home: Path) -> None:
+    for table in EXPORTED:
+        assert ask(home, "db", "export", table).code == 0
