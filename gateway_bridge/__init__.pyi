@@ -14,7 +14,7 @@ from ._local_socket import SocketInUse, open_local, short_name
 from ._openclaw import OpenClawRunner
 from ._plugin_bridge import PluginLinks
 from ._refusals import GatewayRefused
-from ._sandbox import Leak, sandbox_leaks
+from ._sandbox import Leak, sandbox_leaks, wakes_by_itself
 from ._sandbox_watch import watch_sandbox
 from ._surface import manifest, surface_js
 from ._tools import TOOLS, Tool
@@ -65,5 +65,6 @@ __all__ = [
     "surface_js",
     "to_wire",
     "uninstall_plugin",
+    "wakes_by_itself",
     "watch_sandbox",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..actors import Mission
@@ -12,12 +13,23 @@ from ._table import call
 CODE_CHARS = 8
 """Of a question's id, the last: chance made them, and they can be typed on a phone."""
 MAX_LISTED = 10
-USAGE = "Say: /mission questions, or: /mission answer <code> <your answer>"
+CODE_OR_TAG = re.compile(r"(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|<[^<>`]*>", re.DOTALL)
+"""In Markdown: a span of code, or what may be taken for an HTML tag."""
+USAGE = "Say: /mission questions, or: /mission answer CODE and then your answer"
 
 
 def code_of(request: HelpRequest) -> str:
     """Return the short name of a question."""
     return request.id[-CODE_CHARS:]
+
+
+def in_markdown(text: str) -> str:
+    """Return *text* with what looks like a tag shown as code.
+
+    The Gateway reads Markdown, and a channel that writes HTML leaves out all tags but a few,
+    however they are escaped.
+    """
+    return CODE_OR_TAG.sub(lambda found: found[0] if found["ticks"] else f"`{found[0]}`", text)
 
 
 def chatter(who: dict[str, Any]) -> Caller:
@@ -30,13 +42,18 @@ def chatter(who: dict[str, Any]) -> Caller:
     scopes = who.get("scopes")
     if who.get("authorized") is not True:
         raise Forbidden(f"{name} is not on the channel's list of those who may command")
-    if isinstance(scopes, list) and not {"operator.write", "operator.admin"} & set(scopes):
+    may_write = ("operator.write", "operator.admin")
+    if isinstance(scopes, list) and not any(scope in may_write for scope in scopes):
         raise Forbidden(f"{name} has not the scope operator.write")
     return Caller(name, Access.WRITE)
 
 
 async def obey(mission: Mission, caller: Caller, words: str) -> str:
     """Do what was said after `/mission`; return what is said in return."""
+    return in_markdown(await _reply(mission, caller, words))
+
+
+async def _reply(mission: Mission, caller: Caller, words: str) -> str:
     match words.split(maxsplit=2):
         case ["answer", code, answer]:
             return await _answer(mission, caller, code.strip("<>").lower(), answer)

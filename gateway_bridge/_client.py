@@ -15,6 +15,7 @@ import trio
 import trio_websocket
 
 from ..storage import Forbidden, Invalid, Unavailable, from_wire
+from ._foreign import FOREIGN, spoken_instead
 from ._local_socket import short_name
 from ._origin import LOCAL_HOST
 from ._peer import may_be_told, uid_of_peer
@@ -101,8 +102,8 @@ async def connect(url: str, token: str) -> AsyncIterator[Client]:
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, ungrouped
                 failure = error
             nursery.cancel_scope.cancel()
-    except* trio_websocket.ConnectionRejected as rejected:  # by the task that reads
-        failure = _refusal(url, rejected.exceptions[0])
+    except* FOREIGN as foreign:  # by the task that reads
+        failure = _refusal(url, foreign.exceptions[0])
     if failure is not None:
         raise failure
 
@@ -208,9 +209,10 @@ def _nobody(url: str, error: Exception) -> Unavailable:
     )
 
 
-def _refusal(url: str, rejected: BaseException) -> Exception:
-    assert isinstance(rejected, trio_websocket.ConnectionRejected)  # noqa: S101 - asked by except*
+def _refusal(url: str, foreign: BaseException) -> Exception:
+    body = foreign.body if isinstance(foreign, trio_websocket.ConnectionRejected) else None
     try:
-        return from_wire(json.loads(rejected.body or b"")["error"])
+        return from_wire(json.loads(body or b"")["error"])
     except (ValueError, KeyError, TypeError):
-        return Unavailable(f"{url} answered {rejected.status_code}: is that a sidecar?")
+        spoken = spoken_instead(foreign)
+        return Unavailable(f"{url} answered {spoken}: is that a sidecar?")

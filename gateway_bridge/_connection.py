@@ -12,7 +12,6 @@ import attrs
 import trio
 from trio_websocket import (
     ConnectionClosed,
-    ConnectionRejected,
     HandshakeError,
     WebSocketConnection,
     wrap_client_stream,
@@ -20,6 +19,7 @@ from trio_websocket import (
 
 from ..storage import MissionError, Unavailable
 from ._address import GatewayAddress, WebStream
+from ._foreign import FOREIGN, spoken_instead
 from ._frames import (
     Answer,
     Challenged,
@@ -86,6 +86,7 @@ class Connection:
         self._outbox, self._to_send = trio.open_memory_channel[str](SENDING_LIMIT)
         self._over = trio.Event()
         self._why_over = ""
+        self._heard_at = trio.current_time()
 
     async def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the Gateway, and return the payload of its (first) answer.
@@ -141,15 +142,21 @@ class Connection:
         """Read until the connection ends.  Never waits for those who are told."""
         try:
             while True:
-                with trio.fail_after(SILENT_TICKS * self.hello.tick_interval_s):
-                    text = await self._websocket.get_message()
+                text = await self._websocket.get_message()
+                self._heard_at = trio.current_time()
                 self._hear(text)
         except ConnectionClosed as closed:
             self._end(f"the Gateway closed the connection ({_closing(closed)})")
-        except trio.TooSlowError:
-            self._end("the Gateway fell silent")
         finally:
             self._end("the connection was closed")
+
+    async def end_in_silence(self) -> None:
+        """Take a silent Gateway for dead: by one deadline that is moved, not one for each frame."""
+        while self.is_open:
+            heard_at = self._heard_at
+            await trio.sleep_until(heard_at + SILENT_TICKS * self.hello.tick_interval_s)
+            if heard_at == self._heard_at:
+                self._end("the Gateway fell silent")
 
     def _hear(self, text: str | bytes) -> None:
         match self._conversation.receive(text):
@@ -196,13 +203,14 @@ async def open_connection(
                 connection = await _greet(nursery, stream, address, listener)
                 nursery.start_soon(connection.read_all)
                 nursery.start_soon(connection.send_all)
+                nursery.start_soon(connection.end_in_silence)
                 yield connection
                 await connection.close()
             except Exception as error:  # noqa: BLE001  # raised below, where no nursery wraps it
                 failure = error
             nursery.cancel_scope.cancel()
-    except* ConnectionRejected as rejected:  # by the task that reads, in the nursery
-        failure = _no_gateway(address, rejected.exceptions[0])
+    except* FOREIGN as foreign:  # by the task that reads, in the nursery
+        failure = _no_gateway(address, foreign.exceptions[0])
     if failure is not None:
         raise failure
 
@@ -314,6 +322,6 @@ def _closing(closed: ConnectionClosed) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, ConnectionClosed):
         return _closing(error)
-    if isinstance(error, ConnectionRejected):
-        return f"HTTP {error.status_code}"
+    if isinstance(error, FOREIGN):
+        return spoken_instead(error)
     return str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from ..actors import FEED, Lagged, Mission, Subscribe
 from ..storage import Deadline, HelpRequest, HelpState, Limited, MissionError, Unavailable
 from ..storage.commands import NoteTold
 from ..supervisor import Actor, Context
-from ._chat import code_of
+from ._chat import code_of, in_markdown
 from ._link import Gateway
 
 log = logging.getLogger("mission_control.courier")
@@ -119,11 +119,13 @@ def letter(title: str, request: HelpRequest, *, answerable: bool) -> str:
     """Return what a person is told of a question, and how it can be answered."""
     who = request.agent_id or f"Somebody in {request.project_id}"
     how = (
-        f"/mission answer {code_of(request)} <your answer>"
+        f"/mission answer {code_of(request)} and then your answer"
         if answerable
-        else f"mission-control help answer {request.id} <your answer>"
+        else f"mission-control help answer {request.id} 'your answer'"
     )
     issue = request.issue
     if len(issue) > MAX_ISSUE_CHARS:
         issue = f"{issue[:MAX_ISSUE_CHARS]} ..."
-    return f"{who} asks about {title!r} ({request.urgency}):\n\n{issue}\n\nAnswer with: {how}"
+    return in_markdown(
+        f"{who} asks about {title!r} ({request.urgency}):\n\n{issue}\n\nAnswer with: {how}"
+    )

@@ -38,7 +38,7 @@ def sandbox_leaks(config: Mapping[str, Any], agent: str, home: PurePath) -> Iter
         home: ours, whose token and database no agent should see.
     """
     box, tools = _of_agent(config, agent, "sandbox"), _tools(config, agent)
-    runs_commands = not _EXEC & {str(name) for name in tools.get("deny") or ()}
+    runs_commands = _runs_commands(tools)
     if box.get("mode", "off") not in _ON:
         if runs_commands:
             yield _off(box, agent)
@@ -48,6 +48,16 @@ def sandbox_leaks(config: Mapping[str, Any], agent: str, home: PurePath) -> Iter
     yield from _weak(box, home)
     if runs_commands:
         yield from _round_it(tools)
+
+
+def wakes_by_itself(config: Mapping[str, Any], agent: str) -> bool:
+    """Say whether the Gateway asks *agent*'s model each time a background command ends."""
+    tools = _tools(config, agent)
+    return _runs_commands(tools) and tools["exec"].get("notifyOnExit") is not False
+
+
+def _runs_commands(tools: Mapping[str, Any]) -> bool:
+    return not _EXEC & {str(name) for name in tools.get("deny") or ()}
 
 
 def _off(box: Mapping[str, Any], agent: str) -> Leak:

@@ -161,7 +161,7 @@ def part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return value if type(value) is int else 0  # no bool
 
 
 def _number(value: object) -> float:

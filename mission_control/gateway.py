@@ -42,7 +42,9 @@ def gateway_token(settings: GatewaySettings) -> str:
     try:
         return Path(path).expanduser().read_text("utf-8").strip()
     except OSError as error:
-        raise Invalid(
-            f"cannot read the Gateway's token from {path}: {error.strerror}",
-            field="gateway.token_file",
-        ) from error
+        why = error.strerror
+    except UnicodeDecodeError:
+        why = "it holds no text"
+    raise Invalid(
+        f"cannot read the Gateway's token from {path}: {why}", field="gateway.token_file"
+    ) from None

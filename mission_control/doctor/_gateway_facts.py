@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from ..gateway_bridge import sandbox_leaks
+from ..gateway_bridge import sandbox_leaks, wakes_by_itself
 from ._finding import Finding, fault, hint, ok, warning
 
 KNOWN_VERSION = "2026.9.6"
@@ -73,6 +73,27 @@ def plugin(inspected: Mapping[str, Any] | None, health: Mapping[str, Any], ours:
     return ok("plugin", f"version {found}, the sidecar's")
 
 
+def link(cursor: str, ours: str, home: PurePath) -> Finding:
+    """Judge by a *cursor* whose sidecar the plugin is connected to; *ours* is the home's epoch."""
+    if cursor.partition(".")[0] == ours:
+        return ok("plugin's link", "the plugin is connected to the sidecar of this home")
+    return fault(
+        "plugin's link",
+        f"the plugin is connected to a sidecar with another home than {home}: agents of this one"
+        " would have no tools there",
+        f"give the right --home, or run 'mission-control --home {home} install-plugin'",
+    )
+
+
+def no_link(why: str) -> Finding:
+    """Say why a call through the plugin was not answered."""
+    return warning(
+        "plugin's link",
+        f"the plugin is connected to no sidecar ({why})",
+        f"start the sidecar of this home; where it runs, {_INSTALL} with its --home and address",
+    )
+
+
 def prompt_hook(inspected: Mapping[str, Any]) -> Finding:
     """Judge whether the plugin may put the status text into the prompt."""
     grants = _mapping(_mapping(inspected, "grants"), "hooks")
@@ -112,6 +133,17 @@ def sandbox(config: Mapping[str, Any], agent: str, home: PurePath) -> Iterator[F
         yield say(leak.topic, leak.text, leak.remedy)
     if not any(leak.grave for leak in leaks):
         yield ok("sandbox", f"commands of agent {agent} run in a sandbox, or not at all")
+
+
+def own_turns(config: Mapping[str, Any], agent: str) -> Iterator[Finding]:
+    """Judge whether the Gateway asks the model of the agent *agent* without our pulses."""
+    if wakes_by_itself(config, agent):
+        yield hint(
+            "own turns",
+            f"a command that agent {agent} leaves in the background wakes it when it ends: a call"
+            " of the model that is no pulse's, and on no budget",
+            "set tools.exec.notifyOnExit to false, if pulses are to be all",
+        )
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -66,6 +66,18 @@ def test_a_plugin_that_is_not_as_ours_is_told_with_the_way_to_mend_it(
     assert "install-plugin" in finding.remedy
 
 
+def test_a_plugin_that_serves_another_sidecar_or_none_is_told() -> None:
+    home = Path("/srv/home")
+    assert facts.link("abc.12", "abc", home).level is Level.OK
+    other = facts.link("abd.12", "abc", home)
+    assert other.level is Level.FAULT
+    assert "--home /srv/home install-plugin" in other.remedy
+    assert facts.link("None", "", home).level is Level.FAULT
+    nobody = facts.no_link("cannot read the token file")
+    assert nobody.level is Level.WARNING
+    assert "cannot read the token file" in nobody.text
+
+
 def test_a_prompt_hook_that_is_not_granted_is_told() -> None:
     assert facts.prompt_hook(INSPECTED).level is Level.OK
     assert facts.prompt_hook({"plugin": {}}).level is Level.WARNING
@@ -99,3 +111,28 @@ def test_a_sandbox_that_is_on_and_leaks_nothing_is_well() -> None:
 def test_an_agent_without_commands_is_well_with_a_hint_for_the_second_fence() -> None:
     config = {"tools": {"deny": ["group:runtime"]}}
     assert _levels(config) == [("file tools", Level.HINT), ("sandbox", Level.OK)]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({}, True),
+        ({"tools": {"exec": {"notifyOnExit": True}}}, True),
+        ({"tools": {"exec": {"notifyOnExit": False}}}, False),
+        ({"tools": {"deny": ["exec"]}}, False),
+        (
+            {
+                "tools": {"exec": {"notifyOnExit": False}},
+                "agents": {"entries": {"main": {"tools": {"exec": {"notifyOnExit": True}}}}},
+            },
+            True,
+        ),
+        ({"tools": {"exec": "junk"}}, True),
+    ],
+)
+def test_turns_that_the_gateway_begins_by_itself_are_told_of(
+    config: dict[str, Any], told: bool
+) -> None:
+    findings = list(facts.own_turns(config, "main"))
+    assert [finding.level for finding in findings] == [Level.HINT] * told
+    assert all("notifyOnExit" in finding.remedy for finding in findings)

@@ -69,7 +69,7 @@ class Factory:
 
 
 def install(stack: GatewayStack, home: Path, port: int) -> None:
-    """Install the plugin with our own command, into the Gateway that does not run yet."""
+    """Install the plugin with our own command, whether the Gateway runs or not."""
     command = shlex.join(stack.openclaw.argv)
     done = subprocess.run(
         [

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -23,8 +24,10 @@ from typing import Any
 
 import attrs
 
+from mission_control.gateway_bridge import GatewayAddress
 from openclaw_paths import OpenClaw
 
+from .certificate import Certificate
 from .scripted_model import MODEL
 
 TOKEN = "a-token-for-tests-only"
@@ -57,6 +60,10 @@ class GatewayStack:
     """The `plugins` part of its settings."""
     tools: Sequence[str] = ()
     """The tools that agents may use; all where empty."""
+    channels: Mapping[str, Any] = attrs.field(factory=dict)
+    """Its ways to people."""
+    certificate: Certificate | None = None
+    """With which it serves `wss://`; without one, it serves `ws://`."""
     env: Mapping[str, str] = attrs.field(factory=dict)
     """More of the environment, for plugins."""
     port: int = attrs.field(init=False, factory=free_port)
@@ -80,7 +87,17 @@ class GatewayStack:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/"
+        return f"ws{self._secure}://127.0.0.1:{self.port}/"
+
+    @property
+    def _secure(self) -> str:
+        return "s" if self.certificate else ""
+
+    @property
+    def address(self) -> GatewayAddress:
+        """How it is reached by whoever may do everything."""
+        pin = self.certificate.fingerprint if self.certificate else ""
+        return GatewayAddress(self.url, TOKEN, fingerprint=pin)
 
     def start(self) -> None:
         """Start the Gateway; return when it is ready for work."""
@@ -144,15 +161,18 @@ class GatewayStack:
         settings = self.root / "openclaw.json"
         if not settings.exists():
             settings.touch(mode=0o600)
-            settings.write_text(json.dumps(self._settings(), indent=1), encoding="utf-8")
+            settings.write_text(json.dumps(self.settings(), indent=1), encoding="utf-8")
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        url = f"http{self._secure}://127.0.0.1:{self.port}/readyz"
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise RuntimeError(f"the Gateway ended with {process.returncode}: {self.log()}")
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
+                with urllib.request.urlopen(url, timeout=5, context=trusting):  # noqa: S310 - ours
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)  # it tells nobody when it is ready
@@ -177,9 +197,9 @@ class GatewayStack:
             "NO_RESPAWN",
             "SKIP_BROWSER_CONTROL_SERVER",
             "SKIP_CANVAS_HOST",
-            "SKIP_CHANNELS",
             "SKIP_GMAIL_WATCHER",
             "SKIP_STARTUP_MODEL_PREWARM",
+            *(() if self.channels else ("SKIP_CHANNELS",)),
         )
         return {
             "PATH": f"{self.openclaw.node.parent}:{os.environ.get('PATH', os.defpath)}",
@@ -194,7 +214,8 @@ class GatewayStack:
             **self.env,
         }
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """What it is first given as its configuration."""
         tools: dict[str, Any] = {"toolSearch": False, "codeMode": False}
         if self.tools:
             tools["allow"] = list(self.tools)
@@ -208,11 +229,13 @@ class GatewayStack:
                 "terminal": {"enabled": False},
                 "tailscale": {"mode": "off"},
                 "nodes": {"pairing": {"sshVerify": False}},
+                **({"tls": self.certificate.settings()} if self.certificate else {}),
             },
             "models": self._models(),
             "agents": self._agents(),
             "tools": tools,
             "plugins": dict(self.plugins),
+            "channels": dict(self.channels),
             "skills": {"allowBundled": [], "workshop": {"autonomous": {"mode": "off"}}},
             "browser": {"enabled": False},
             "discovery": {"mdns": {"mode": "off"}},

@@ -1,14 +1,17 @@
 """The whole way: a crew of two works in a real OpenClaw Gateway, through the plugin.
 
-Sidecar and plugin are installed and started as a user would; only the model is ours.
+Sidecar and plugin are installed and started as a user would, the plugin while the Gateway runs;
+only the model is ours, and the Telegram by which a person is asked.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +19,13 @@ import trio
 
 from mission_control.doctor import Level, examine_gateway
 from mission_control.gateway_bridge import Client
-from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import Connection, open_connection
 from mission_control.gateway_bridge._frames import Event, Settled
 from openclaw_paths import OpenClaw
 
 from .factory import Factory, install
-from .gateway_stack import TOKEN, GatewayStack, free_port
+from .fake_telegram import FakeTelegram
+from .gateway_stack import GatewayStack, free_port
 from .scripted_model import CallTool, ModelRequest, Say, ScriptedModel, Step
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -33,6 +36,16 @@ PROMPT = re.compile(
 ACTIVE = re.compile(r"- Active Task: .*")
 """A line of the status text that stands nowhere else."""
 PATIENCE_S = 120.0
+MARIA, STRANGER = "4242", "777"
+SETTINGS = f"""
+[pulse]
+retry_delay_s = 0.5
+tick_s = 2.0
+
+[help]
+channel = "telegram"
+to = "{MARIA}"
+"""
 
 GATE = threading.Event()
 """What the task `Wait for me` waits for, in the model's thread."""
@@ -55,7 +68,7 @@ def work(request: ModelRequest, title: str, step: int) -> Step:
     seen = ACTIVE.findall(everything)
     thought = CallTool("log_event", {"thought": seen[-1] if seen else "I see no status text"})
     if title == "Ask the human" and "Answer to your question" not in everything:
-        question = CallTool("request_help", {"issue": "Red or blue?"})
+        question = CallTool("request_help", {"issue": "Red or blue in Vec<T>?"})
         asking: tuple[Step, ...] = (thought, question, Say("I wait."))
         return asking[min(step, 2)]
     if title == "Wait for me":
@@ -83,31 +96,113 @@ def work(request: ModelRequest, title: str, step: int) -> Step:
 
 
 @pytest.fixture(scope="module")
-def factory(openclaw: OpenClaw, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+def telegram() -> Iterator[FakeTelegram]:
+    with FakeTelegram() as telegram:
+        yield telegram
+
+
+@pytest.fixture(scope="module")
+def factory(
+    openclaw: OpenClaw, telegram: FakeTelegram, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Factory]:
     root = tmp_path_factory.mktemp("crew")
     home, port = root / "mission-home", free_port()
     home.mkdir()
-    (home / "mission-control.toml").write_text("[pulse]\nretry_delay_s = 0.5\ntick_s = 2.0\n")
+    (home / "mission-control.toml").write_text(SETTINGS)
     with ScriptedModel(crew_script) as model:
         stack = GatewayStack(
             openclaw,
             root / "gateway",
             model.url,
-            plugins={"enabled": True, "slots": {"memory": "none"}},
+            plugins={"enabled": True, "allow": ["telegram"], "slots": {"memory": "none"}},
             tools=("read", "write", "exec", "mission-control"),
+            channels=telegram.settings(MARIA),
         )
-        stack.prepare()
-        install(stack, home, port)
         with stack:
+            install(stack, home, port)
             yield Factory(stack, model, home, port)
 
 
-async def until(client: Client, condition: Callable[[], Any]) -> None:
+def test_the_installation_kept_the_users_settings(factory: Factory) -> None:
+    before = factory.stack.settings()
+    after = json.loads((factory.stack.root / "openclaw.json").read_text())
+    plugins = after.pop("plugins")
+    assert plugins["allow"] == ["telegram", "mission-control"]
+    assert plugins["slots"] == {"memory": "none"}
+    assert {name: after[name] for name in before if name != "plugins"} == {
+        name: value for name, value in before.items() if name != "plugins"
+    }
+
+
+async def test_the_doctor_finds_the_plugin_and_its_tools_and_warns_of_the_open_sandbox(
+    factory: Factory, tmp_path: Path
+) -> None:
+    address = factory.stack.address
+    connected = "connected to Mission Control"
+    before = factory.stack.said(connected)
+    with factory.sidecar():
+        with trio.fail_after(PATIENCE_S):
+            while factory.stack.said(connected) == before:  # noqa: ASYNC110 - another process
+                await trio.sleep(0.05)
+        findings = await examine_gateway(address, "main", factory.home)
+        found = {finding.topic: finding for finding in findings}
+        well = ("Gateway", "clocks", "plugin", "plugin's link", "prompt hook", "agent tools")
+        faults = {topic: found[topic] for topic in well if found[topic].level is not Level.OK}
+        assert faults == {}
+        assert found["sandbox"].level is Level.WARNING
+        elsewhere = await examine_gateway(address, "main", tmp_path)
+    (fault,) = (finding for finding in elsewhere if finding.level is Level.FAULT)
+    assert f"another home than {tmp_path}" in fault.text
+
+
+async def test_the_doctor_tells_of_an_agent_that_the_gateway_does_not_have(
+    factory: Factory,
+) -> None:
+    address = factory.stack.address
+    findings = await examine_gateway(address, "nobody", factory.home)
+    assert "plugin's link" in [each.topic for each in findings if each.level is Level.WARNING]
+    faults = [finding for finding in findings if finding.level is Level.FAULT]
+    assert [finding.topic for finding in faults] == ["agent tools"]
+
+
+async def test_a_person_is_asked_in_a_chat_and_answers_there(
+    factory: Factory, telegram: FakeTelegram
+) -> None:
+    with factory.sidecar():
+        async with factory.client() as client:
+            await client.call("mission.subscribe")
+            await client.call("mission.project.init", project_name="Asked")
+            await client.call("mission.agent.create", instance_id="okoye:asked")
+            await client.call(
+                "mission.task.create",
+                project_id="asked",
+                title="Ask the human",
+                assignee_id="okoye",
+            )
+            letter = await trio.to_thread.run_sync(telegram.wait_for, "Answer with:")
+            assert letter.startswith("okoye:asked asks about 'Ask the human' (normal):")
+            assert "Red or blue in Vec<code>&lt;T&gt;</code>?" in letter
+            answer = re.search(r"/mission answer \w+", letter)
+            assert answer
+            telegram.write(STRANGER, f"{answer[0]} Red.")
+            telegram.write(MARIA, f"{answer[0]} Blue.")
+
+            async def done() -> bool:
+                return await statuses(client, "asked") == {"Ask the human": "done"}
+
+            await until(client, done)
+            (asked,) = (await client.call("mission.help.list", state="answered"))["help_requests"]
+    assert (asked["answer"], asked["answered_by"]) == ("Blue.", f"telegram:{MARIA}")
+    await trio.to_thread.run_sync(telegram.wait_for, "Thank you: okoye:asked goes on.")
+    assert {person for person, text in telegram.sent if "Answer with:" in text} == {MARIA}
+
+
+async def until(client: Client, condition: Callable[[], Any], *, answering: bool = False) -> None:
     """Wait for *condition*, looking again after every event; answer what is asked meanwhile."""
     with trio.fail_after(PATIENCE_S):
         while not await condition():
             event = await client.events.receive()
-            if event["method"] == "mission.help_requested":
+            if answering and event["method"] == "mission.help_requested":
                 help_id = event["params"]["id"]
                 await client.call("mission.help.answer", help_id=help_id, answer="Blue.")
 
@@ -127,7 +222,7 @@ async def test_a_crew_of_two_does_four_tasks_and_asks_once(factory: Factory) -> 
     with factory.sidecar():
         async with (
             factory.client() as client,
-            open_connection(GatewayAddress(factory.stack.url, TOKEN), heard.append) as gateway,
+            open_connection(factory.stack.address, heard.append) as gateway,
         ):
             await client.call("mission.subscribe")
             project = await client.call("mission.project.init", project_name="Vidsnap")
@@ -155,7 +250,7 @@ async def test_a_crew_of_two_does_four_tasks_and_asks_once(factory: Factory) -> 
                 rest = all(agent["status"] == "idle" for agent in agents)
                 return rest and set((await statuses(client, project_id)).values()) == {"done"}
 
-            await until(client, all_rest)
+            await until(client, all_rest, answering=True)
 
             # The board that operators read through the Gateway, and the files, say the same.
             through = await gateway.call("mission.task.list", {"project_id": project_id})
@@ -217,29 +312,9 @@ async def test_a_turn_that_runs_while_the_sidecar_is_killed_is_adopted_by_the_ne
                 return await statuses(client, "adopted") == {"Wait for me": "done"}
 
             await until(client, done)
-    async with open_connection(GatewayAddress(factory.stack.url, TOKEN), lambda _: None) as gateway:
+    async with open_connection(factory.stack.address, lambda _: None) as gateway:
         said = await history(gateway, "agent:main:mc:adopted:shuri")
     assert said.count(f"Work on your task 'Wait for me' (ID: {task_id})") == 1
-
-
-async def test_the_doctor_finds_the_plugin_and_its_tools_and_warns_of_the_open_sandbox(
-    factory: Factory,
-) -> None:
-    address = GatewayAddress(factory.stack.url, TOKEN)
-    findings = await examine_gateway(address, "main", factory.stack.root)
-    found = {finding.topic: finding for finding in findings}
-    well = ("Gateway", "clocks", "plugin", "prompt hook", "agent tools")
-    assert {topic: found[topic].text for topic in well if found[topic].level is not Level.OK} == {}
-    assert found["sandbox"].level is Level.WARNING
-
-
-async def test_the_doctor_tells_of_an_agent_that_the_gateway_does_not_have(
-    factory: Factory,
-) -> None:
-    address = GatewayAddress(factory.stack.url, TOKEN)
-    findings = await examine_gateway(address, "nobody", factory.stack.root)
-    faults = [finding for finding in findings if finding.level is Level.FAULT]
-    assert [finding.topic for finding in faults] == ["agent tools"]
 
 
 async def test_the_gateways_own_tools_are_held_inside_the_project(factory: Factory) -> None:
@@ -260,7 +335,7 @@ async def test_the_gateways_own_tools_are_held_inside_the_project(factory: Facto
                 return await statuses(client, project_id) == {"Leave the scope": "done"}
 
             await until(client, done)
-    async with open_connection(GatewayAddress(factory.stack.url, TOKEN), lambda _: None) as gateway:
+    async with open_connection(factory.stack.address, lambda _: None) as gateway:
         told = await history(gateway, f"agent:main:mc:{project_id}:shuri")
     assert "write refused: '../../../escaped.txt' is outside your project" in told
     assert "write refused: '../KANBAN.md' is kept by Mission Control" in told

@@ -10,15 +10,28 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 import trio
 from tenacity import wait_random_exponential
 
 from mission_control.actors import Home
-from mission_control.gateway_bridge import Gateway, _frames, _link, _plugin_bridge
+from mission_control.gateway_bridge import (
+    Gateway,
+    GatewayAddress,
+    GatewayRefused,
+    _frames,
+    _link,
+    _plugin_bridge,
+    open_connection,
+)
+from mission_control.gateway_bridge._device import Device, read_or_make_device
+from mission_control.gateway_bridge._frames import Challenged
 from mission_control.storage import MissionError
 from openclaw_paths import OpenClaw
 
@@ -241,6 +254,26 @@ async def test_a_wrong_token_is_said_and_nothing_begun_until_it_is_mended(
         works.token_file.write_text(TOKEN)
         await works.all_is_well(project_id)
     assert works.shift.begun("Let in") == 1
+
+
+@attrs.frozen
+class Forger(Device):
+    """Shows a device's id, and a signature that is good for another greeting."""
+
+    def proof(self, connect: Mapping[str, Any], challenge: Challenged) -> dict[str, Any]:
+        overheard = super().proof(connect, attrs.evolve(challenge, nonce="of another greeting"))
+        return {**overheard, "nonce": challenge.nonce}
+
+
+async def test_the_gateway_knows_a_device_by_what_it_signs(works: Works, tmp_path: Path) -> None:
+    device = read_or_make_device(tmp_path / "device.pem")
+    address = GatewayAddress(works.stack.url, TOKEN, device)
+    async with open_connection(address, lambda _: None) as connection:
+        assert set(connection.hello.scopes) >= set(_frames.SCOPES)
+    forged = attrs.evolve(address, device=Forger(device._key))
+    with pytest.raises(GatewayRefused, match="DEVICE_AUTH_SIGNATURE_INVALID"):
+        async with open_connection(forged, lambda _: None):
+            pass
 
 
 async def test_a_gateway_of_another_protocol(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,8 @@
-"""Spawn mode: a real Gateway starts the sidecar, starts it again, and takes it along."""
+"""Spawn mode: a real Gateway starts the sidecar, starts it again, and takes it along.
+
+The sidecar's way back to its Gateway is the one that another host would need: TLS, with a
+certificate that is pinned.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,12 @@ import attrs
 import pytest
 import trio
 
-from mission_control.gateway_bridge import Connection, GatewayAddress
+from mission_control.gateway_bridge import Connection
 from mission_control.gateway_bridge._connection import open_connection
 from mission_control.storage import Unavailable
 from openclaw_paths import OpenClaw
 
+from .certificate import Certificate
 from .gateway_stack import TOKEN, GatewayStack, free_port
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -38,8 +43,7 @@ class Spawning:
 
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[Connection]:
-        address = GatewayAddress(self.stack.url, TOKEN)
-        async with open_connection(address, lambda _: None) as connection:
+        async with open_connection(self.stack.address, lambda _: None) as connection:
             yield connection
 
     async def pid(self) -> int:
@@ -59,12 +63,31 @@ def spawning(openclaw: OpenClaw, tmp_path_factory: pytest.TempPathFactory) -> It
     root = tmp_path_factory.mktemp("spawn")
     home = root / "mission-home"
     home.mkdir()
-    plugins = {"enabled": True, "slots": {"memory": "none"}}
-    stack = GatewayStack(openclaw, root / "gateway", "http://127.0.0.1:9/v1", plugins=plugins)
+    stack = GatewayStack(
+        openclaw,
+        root / "gateway",
+        "http://127.0.0.1:9/v1",
+        plugins={"enabled": True, "slots": {"memory": "none"}},
+        certificate=Certificate.made_in(root / "certificate"),
+    )
     stack.prepare()
+    tell_of(stack, home)
     install(stack, home, "--spawn")
     with stack:
         yield Spawning(stack, home)
+
+
+def tell_of(stack: GatewayStack, home: Path) -> None:
+    """Write the sidecar's settings."""
+    token_file = home / "gateway.token"
+    token_file.write_text(TOKEN)
+    gateway = {
+        "url": stack.url,
+        "token_file": str(token_file),
+        "tls_fingerprint": stack.address.fingerprint,
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in gateway.items()]
+    (home / "mission-control.toml").write_text("\n".join(["[gateway]", *lines]))
 
 
 def install(stack: GatewayStack, home: Path, *options: str) -> None:
@@ -94,6 +117,13 @@ async def asked(connection: Connection, method: str, **params: Any) -> dict[str,
                 await trio.sleep(0.01)  # nobody tells a client of the Gateway
 
 
+async def linked(connection: Connection) -> None:
+    """Wait until the sidecar says, through the Gateway, that it can begin turns there."""
+    with trio.fail_after(PATIENCE_S):
+        while (await asked(connection, "mission.system.health"))["away"]:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+
+
 def lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -107,6 +137,7 @@ async def test_the_gateway_starts_the_sidecar_and_starts_it_again_after_a_kill(
 ) -> None:
     async with spawning.operator() as operator:
         made = await asked(operator, "mission.project.init", project_name="Kept")
+        await linked(operator)
         first = await spawning.pid()
         os.kill(first, signal.SIGKILL)
         projects = (await asked(operator, "mission.project.list"))["projects"]
@@ -114,6 +145,7 @@ async def test_the_gateway_starts_the_sidecar_and_starts_it_again_after_a_kill(
         with trio.fail_after(PATIENCE_S):
             while await spawning.pid() == first:  # noqa: ASYNC110 - another process writes it
                 await trio.sleep(0.05)
+        await linked(operator)
 
 
 async def test_a_gateway_that_is_killed_leaves_no_sidecar_behind(spawning: Spawning) -> None:

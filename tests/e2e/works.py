@@ -14,7 +14,7 @@ import mission_control
 from mission_control import MissionControl
 from mission_control.actors import Home
 from mission_control.config import GatewaySettings, ListenSettings, load_config
-from mission_control.gateway_bridge import Gateway, GatewayAddress, OpenClawRunner, open_connection
+from mission_control.gateway_bridge import Gateway, OpenClawRunner, open_connection
 from mission_control.storage import Reads
 
 from .factory import Factory
@@ -63,7 +63,7 @@ class Works(Factory):
 
     async def nothing_runs(self) -> None:
         """Wait until the Gateway knows of no turn, and of no command that one left."""
-        address = GatewayAddress(self.stack.url, TOKEN)
+        address = self.stack.address
         left: object = "not asked yet"
         with trio.move_on_after(PATIENCE_S):
             async with open_connection(address, lambda _: None) as connection:

@@ -15,7 +15,7 @@ import pytest
 import mission_control
 from mission_control import Config, MissionControl
 from mission_control.config import GatewaySettings, HelpSettings, ListenSettings
-from mission_control.gateway_bridge._chat import chatter, code_of, obey
+from mission_control.gateway_bridge._chat import chatter, code_of, in_markdown, obey
 from mission_control.gateway_bridge._courier import MAX_ISSUE_CHARS, letter
 from mission_control.storage import Forbidden, HelpRequest, HelpState, TaskStatus
 from mission_control.testing import FakeGateway
@@ -148,12 +148,18 @@ async def test_words_that_are_no_command_change_nothing_and_say_how(
         await crew(mc)
         await ask(mc, "Red or blue?")
         before = mc.mission.reads.last_seq()
-        assert "/mission answer <code>" in await obey(mc.mission, chatter(MARIA), words)
+        assert "/mission answer CODE" in await obey(mc.mission, chatter(MARIA), words)
         assert mc.mission.reads.last_seq() == before
 
 
 @pytest.mark.parametrize(
-    "change", [{"authorized": False}, {"authorized": "yes"}, {"scopes": ["operator.read"]}]
+    "change",
+    [
+        {"authorized": False},
+        {"authorized": "yes"},
+        {"scopes": ["operator.read"]},
+        {"scopes": [{}, None]},
+    ],
 )
 def test_who_may_not_command_in_the_channel_may_not_answer(change: dict[str, Any]) -> None:
     with pytest.raises(Forbidden):
@@ -168,4 +174,11 @@ async def test_a_long_question_is_cut_and_says_by_which_words_it_is_answered(
         asked = attrs.evolve(await ask(mc, "x"), issue="y" * 5_000)
     text = letter("Paint", asked, answerable=True)
     assert text.count("y") < MAX_ISSUE_CHARS + 50
-    assert f"/mission answer {code_of(asked)}" in text
+    assert f"/mission answer {code_of(asked)} and then" in text
+
+
+def test_what_looks_like_a_tag_is_seen_by_whoever_reads_it_in_a_chat() -> None:
+    assert in_markdown("a < b, Vec<T> and <b>") == "a < b, Vec`<T>` and `<b>`"
+    assert in_markdown("`Vec<T>` of <T>") == "`Vec<T>` of `<T>`"
+    assert in_markdown("```\n<a> ` <b>\n```\n</c>") == "```\n<a> ` <b>\n```\n`</c>`"
+    assert in_markdown("no ` end <T>") == "no ` end `<T>`"

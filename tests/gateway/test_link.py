@@ -6,15 +6,16 @@ import json
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from tenacity import wait_fixed
 
-from mission_control.gateway_bridge import _connection, _link
+from mission_control.gateway_bridge import _connection, _link, _quota, connect
 from mission_control.gateway_bridge._address import GatewayAddress
 from mission_control.gateway_bridge._connection import ConnectionLost, open_connection
 from mission_control.gateway_bridge._frames import Event, Settled
@@ -97,6 +98,46 @@ async def test_a_call_that_is_not_answered_in_time_raises_deadline() -> None:
         await gateway.wait_connected()
         with pytest.raises(Deadline):
             await gateway.call("any", {}, timeout=0.01)
+
+
+async def test_a_call_beyond_the_gateways_limit_waits_on_our_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_quota, "CONTROL_PLANE_CALLS", 2)
+    monkeypatch.setattr(_quota, "CONTROL_PLANE_PERIOD_S", 3600.0)
+    fake = FakeGateway(handle=echo)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        for n in range(2):
+            await gateway.call("config.patch", {"n": n})
+        with pytest.raises(Deadline):
+            await gateway.call("config.patch", {"n": 2}, timeout=0.01)
+        await gateway.call("cron.add", {})  # what was asked before this has arrived
+    assert [each["method"] for each in fake.requests[1:]] == [*["config.patch"] * 2, "cron.add"]
+
+
+async def test_no_more_is_asked_at_once_than_the_gateway_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_link, "MAX_IN_FLIGHT", 2)
+    held: list[tuple[Peer, Frame]] = []
+    crowds: list[int] = []
+
+    async def hold(peer: Peer, request: Frame) -> None:
+        held.append((peer, request))
+
+    fake = FakeGateway(handle=hold)
+    async with fake.serving(), linked(fake) as gateway:
+        await gateway.wait_connected()
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(gateway.call, "any", {})
+            while sum(crowds) < 10:
+                await trio.testing.wait_all_tasks_blocked(0.02)
+                crowds.append(len(held))
+                while held:
+                    await echo(*held.pop())
+    assert max(crowds) == 2
 
 
 async def test_a_call_while_the_gateway_is_away_fails_at_once() -> None:
@@ -212,6 +253,34 @@ async def test_a_server_that_is_no_gateway_is_reported(monkeypatch: pytest.Monke
     async with served_by(keep_silent) as url:
         with pytest.raises(Unavailable, match="does not greet"):
             async with open_connection(GatewayAddress(url, TOKEN), lambda _: None):
+                pass
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+        b"HTTP/1.1 500 \xff\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Fine\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"\x00\xff" * 100_000,
+    ],
+    ids=("ssh", "broken status", "page", "no key", "tls alert", "noise"),
+)
+async def test_whatever_else_listens_there_is_no_gateway(banner: bytes) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            await stream.receive_some()
+            await stream.send_all(banner)
+        await stream.aclose()
+
+    async with served_by(answer) as url:
+        with pytest.raises(Unavailable, match=r"does not greet|hung up before"):
+            async with open_connection(GatewayAddress(url, TOKEN), lambda _: None):
+                pass
+        with pytest.raises(Unavailable):
+            async with connect(url, TOKEN):
                 pass
 
 

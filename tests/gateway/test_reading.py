@@ -120,6 +120,15 @@ def test_no_end_can_break_the_reader(end: dict[str, Any]) -> None:
     assert outcome_of(end).kind in OutcomeKind
 
 
+@pytest.mark.parametrize("total", [True, "7", 7.5, None, [7]])
+def test_a_count_of_tokens_that_is_no_whole_number_counts_as_none_told(total: object) -> None:
+    usage = {"agentMeta": {"usage": {"total": total}}}
+    assert outcome_of({"status": "ok", "result": {"meta": usage}}).tokens is None
+    row = {"role": "user", "idempotencyKey": "r:user"}
+    said = {"role": "assistant", "usage": {"totalTokens": total}}
+    assert Transcript.of({"sessionId": "s", "messages": [row, said]}, "r").tokens is None
+
+
 @given(
     st.fixed_dictionaries(
         {"sessionId": st.just("s"), "hasMore": json_values},
