@@ -1,4 +1,4 @@
-"""The routes: JSON-RPC over WebSocket and POST, the plugin's bridge, and health."""
+"""The routes: JSON-RPC over WebSocket and POST, and health."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..actors import Lagged, Mission
-from ..storage import Deadline, Invalid, MissionError, Unavailable
+from ..storage import Deadline, Invalid, MissionError
 from . import _rpc as rpc
 from ._doorkeeper import Admission, Doorkeeper
 from ._limits import Limits
-from ._origin import LOCAL_RULE, OriginRule
-from ._plugin_bridge import SUBPROTOCOL, BridgeRefused, PluginBridge, PluginLinks
+from ._origin import OriginRules
 from ._server import TAKE_WITHIN_S
 from ._visits import Visit
 
@@ -41,14 +40,14 @@ class BodyTooSlow(Deadline):
 class OriginGate:
     """Lets through to *app* what may be asked at all."""
 
-    def __init__(self, app: ASGIApp, tcp_rule: OriginRule) -> None:
+    def __init__(self, app: ASGIApp, rules: OriginRules) -> None:
         self._app = app
-        self._tcp_rule = tcp_rule
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or refuse it."""
         connection = HTTPConnection(scope)
-        rule = LOCAL_RULE if _visit(connection).peer.is_user else self._tcp_rule
+        rule = self._rules.of(_visit(connection).peer)
         try:
             rule.check(connection.headers, scope["query_string"])
         except MissionError as refusal:
@@ -60,12 +59,9 @@ class OriginGate:
 class Doors:
     """What is behind each route."""
 
-    def __init__(
-        self, mission: Mission, doorkeeper: Doorkeeper, links: PluginLinks, limits: Limits
-    ) -> None:
+    def __init__(self, mission: Mission, doorkeeper: Doorkeeper, limits: Limits) -> None:
         self._mission = mission
         self._doorkeeper = doorkeeper
-        self._links = links
         self._limits = limits
 
     def app(self) -> Starlette:
@@ -74,7 +70,6 @@ class Doors:
             routes=[
                 WebSocketRoute("/rpc", self._talk),
                 Route("/rpc", self._post, methods=["POST"]),
-                WebSocketRoute("/bridge", self._bridge),
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
             ]
@@ -99,7 +94,7 @@ class Doors:
                 body = await self._body(request)
                 text = await rpc.answer_text(self._mission, caller, body)
         except MissionError as refusal:
-            return _refused(refusal)
+            return response_to(refusal)
         if text is None:
             return Response(status_code=204)
         return Response(text, media_type="application/json")
@@ -127,7 +122,7 @@ class Doors:
                 await websocket.accept()
                 await self._converse(websocket, admission)
         except MissionError as refusal:
-            await websocket.send_denial_response(_refused(refusal))
+            await websocket.send_denial_response(response_to(refusal))
 
     async def _converse(self, websocket: WebSocket, admission: Admission) -> None:
         conversation = rpc.Conversation(self._mission, admission.caller, _sender(websocket))
@@ -141,28 +136,6 @@ class Doors:
             pass
         if ended is not None:
             await websocket.close(*ended)
-
-    async def _bridge(self, websocket: WebSocket) -> None:
-        if SUBPROTOCOL not in websocket.scope["subprotocols"]:
-            refusal = Invalid(f"the bridge speaks {SUBPROTOCOL} only: ask for it")
-            await websocket.send_denial_response(_refused(refusal))
-            return
-        await websocket.accept(SUBPROTOCOL)
-        visit = _visit(websocket)
-        bridge = PluginBridge(self._mission, self._doorkeeper, self._links, visit)
-        send = _sender(websocket)
-        refused: BaseException | None = None
-        try:
-            await bridge.serve(lambda: _receive(websocket), send)
-        except* BridgeRefused as refusals:
-            refused = refusals.exceptions[0]
-        except* (WebSocketDisconnect, trio.TooSlowError, Lagged, Unavailable):
-            pass  # the plugin connects again by itself
-        if refused is not None:
-            code, reply = refused.args
-            if reply is not None:
-                await send(reply)
-            await websocket.close(code)
 
 
 def _visit(connection: HTTPConnection) -> Visit:
@@ -188,7 +161,8 @@ def _sender(websocket: WebSocket) -> Callable[[str], Awaitable[None]]:
     return send
 
 
-def _refused(refusal: MissionError) -> Response:
+def response_to(refusal: MissionError) -> Response:
+    """Return the answer to a request that is refused."""
     body = {"jsonrpc": "2.0", "id": None, "error": refusal.to_wire()}
     headers = {}
     if refusal.retry_after_ms is not None:
@@ -197,7 +171,7 @@ def _refused(refusal: MissionError) -> Response:
 
 
 async def _refuse(refusal: MissionError, scope: Scope, receive: Receive, send: Send) -> None:
-    response = _refused(refusal)
+    response = response_to(refusal)
     if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(response)
     else:

@@ -1,10 +1,14 @@
-"""hypercorn's HTTP/1.1 and WebSocket, with less in it: no HTTP/2, no compression, no guessing."""
+"""hypercorn's HTTP/1.1 and WebSocket, with less in it: no HTTP/2, no compression, no guessing.
+
+What is asked of one path, a WebSocket, is handed over together with its connection.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import h11
 import trio
 from hypercorn.protocol.h11 import H11Protocol
@@ -23,7 +27,24 @@ IGNORED_BYTES = 64 * 2**20
 CLOSE_WITHIN_S = 1.0
 """To say goodbye takes no longer, or is not done."""
 
+BRIDGE_PATH = b"/bridge"
+"""Where WebSockets are handed over."""
+
 _EXTENSIONS = b"sec-websocket-extensions"
+
+
+@attrs.frozen
+class Upgrade:
+    """A request for a WebSocket that has no answer yet."""
+
+    target: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    early: bytes
+    """What came behind it, too soon."""
+
+
+class Upgraded(Exception):
+    """The connection is no longer ours; `args` is its :class:`Upgrade`."""
 
 
 class StrictServer(TCPServer):
@@ -39,22 +60,33 @@ class StrictServer(TCPServer):
         super().__init__(*rest)
         self._max_headers = max_headers
         self._message_bytes = message_bytes
-        self.send_lock = cast("trio.Lock", _SendLock())
+        self.send_lock = cast("trio.Lock", SendLock())
 
-    async def run(self) -> None:
-        """Serve to the end of the connection."""
+    async def serve(self) -> Upgrade | None:
+        """Serve to the end of the connection; or return the request that is another's to answer."""
+        upgrade = None
         try:
             async with TaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = cast("Any", self._speak(task_group))
                 await self.protocol.initiate()
                 await self.idle_task.restart(task_group, self._idle_timeout)
-                await self._read_data()
+                upgrade = await self._read()
         except* OSError:
             pass  # the client went, or was cut
         finally:
-            with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
-                await self._close()
+            if upgrade is None:
+                with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
+                    await self._close()
+        return upgrade
+
+    async def _read(self) -> Upgrade | None:
+        try:
+            await self._read_data()
+        except Upgraded as upgraded:
+            (upgrade,) = upgraded.args
+            return cast("Upgrade", upgrade)
+        return None
 
     def _speak(self, task_group: TaskGroup) -> StrictProtocol:
         return StrictProtocol(
@@ -72,7 +104,7 @@ class StrictServer(TCPServer):
         )
 
 
-class _SendLock:
+class SendLock:
     """Of trio's locks the one that lets in at once where nobody is: that is a pass less a frame."""
 
     def __init__(self) -> None:
@@ -87,6 +119,10 @@ class _SendLock:
     async def __aexit__(self, *_: object) -> None:
         self._lock.release()
 
+    def locked(self) -> bool:
+        """Whether somebody is in."""
+        return self._lock.locked()
+
 
 class StrictProtocol(H11Protocol):
     """What hypercorn makes of HTTP/1.1, of heads that have one reading."""
@@ -100,6 +136,9 @@ class StrictProtocol(H11Protocol):
         """Stay with HTTP/1.1, whatever else the client would like to speak."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if _is_for_bridge(request):
+            early, _ = self.connection.trailing_data
+            raise Upgraded(Upgrade(request.target, list(request.headers), early))
         # Compression is not offered: 64 kB of it would be 64 MB of memory.
         kept = [each for each in request.headers.raw_items() if each[0].lower() != _EXTENSIONS]
         if len(kept) < len(request.headers):
@@ -135,6 +174,14 @@ class _StrictConnection(h11.Connection):
         if isinstance(event, h11.Request):
             _refuse_where(flaw_of_request(event.http_version, event.target, event.headers))
         return event
+
+
+def _is_for_bridge(request: h11.Request) -> bool:
+    if (request.method, request.http_version) != (b"GET", b"1.1"):
+        return False
+    path = request.target.partition(b"?")[0]
+    upgrades = [value.lower() for name, value in request.headers if name == b"upgrade"]
+    return path == BRIDGE_PATH and upgrades == [b"websocket"]
 
 
 def _refuse_where(status: int | None) -> None:

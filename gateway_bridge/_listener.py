@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from ..actors import Mission
 from ..storage import Conflict
 from ..supervisor import Actor, Context
+from ._bridge_door import BridgeDoor
 from ._doorkeeper import Doorkeeper
 from ._doors import Doors, OriginGate
 from ._limits import Limits
-from ._origin import loopback_rule
+from ._origin import OriginRules, loopback_rule
 from ._plugin_bridge import PluginLinks
 from ._server import serve
 
@@ -59,14 +60,15 @@ class Listener(Actor[object]):
         sockets: Sequence[socket.socket],
         limits: Limits,
     ) -> None:
-        doors = Doors(mission, doorkeeper, links, limits)
-        self._app = OriginGate(doors.app(), loopback_rule(sockets[0].getsockname()[1]))
+        rules = OriginRules(loopback_rule(sockets[0].getsockname()[1]))
+        self._app = OriginGate(Doors(mission, doorkeeper, limits).app(), rules)
+        self._bridge = BridgeDoor(mission, doorkeeper, links, rules)
         self._sockets = sockets
         self._limits = limits
 
     async def started(self) -> None:
         """Begin to serve."""
-        self.ctx.start_soon(serve, self._app, self._sockets, self._limits)
+        self.ctx.start_soon(serve, self._app, self._bridge.open, self._sockets, self._limits)
 
     def receive(self, message: object) -> None:
         """There is nothing to tell a listener."""

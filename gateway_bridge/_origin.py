@@ -12,6 +12,7 @@ from typing import Protocol
 import attrs
 
 from ..storage import Forbidden, Invalid
+from ._peer import Peer
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 LOCAL_HOST = "localhost"
@@ -60,6 +61,17 @@ class OriginRule:
 def loopback_rule(port: int) -> OriginRule:
     """Return the rule of TCP on the loopback."""
     return OriginRule(frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES), has_pages=True)
+
+
+@attrs.frozen
+class OriginRules:
+    """The rule of each door."""
+
+    tcp: OriginRule
+
+    def of(self, peer: Peer) -> OriginRule:
+        """Return the rule of the door that *peer* came by."""
+        return LOCAL_RULE if peer.is_user else self.tcp
 
 
 LOCAL_RULE = OriginRule(frozenset({LOCAL_HOST}), has_pages=False)

@@ -101,6 +101,8 @@ class PluginBridge:
         self._links = links
         self._visit = visit
         self._tool_check = ToolCheck(mission)
+        self._heard_at = -math.inf
+        """By trio's clock."""
         self._rest: trio.Event | None = None
         """Of the task that listens next; None where none rests."""
         self._told: dict[str, tuple[str, str]] = {}
@@ -120,6 +122,7 @@ class PluginBridge:
         """
         with trio.fail_after(HELLO_WITHIN_S):
             hello = await receive()
+        self._heard_at = trio.current_time()
         hooks, admission, answer = self._greet(hello)
         with self._doorkeeper.seat(admission.caller), self._visit.known():
             await send(answer)
@@ -140,6 +143,7 @@ class PluginBridge:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tell_events, send)
                 nursery.start_soon(_end_with, admission)
+                nursery.start_soon(self._end_in_silence)
                 nursery.start_soon(self._attend, nursery, receive, send)
         finally:
             self._links.connected -= 1
@@ -156,8 +160,8 @@ class PluginBridge:
         One that has rested is there at once, where it would take time to start one for each call.
         """
         while True:
-            with trio.fail_after(SILENT_AFTER_S):
-                text = await receive()
+            text = await receive()
+            self._heard_at = trio.current_time()
             if self._rest is None:
                 nursery.start_soon(self._attend, nursery, receive, send)
             else:
@@ -168,6 +172,14 @@ class PluginBridge:
                 return  # one is enough
             self._rest = rest = trio.Event()
             await rest.wait()
+
+    async def _end_in_silence(self) -> None:
+        """Raise TooSlowError when it is time: one deadline, which is moved, for all messages."""
+        while True:
+            heard_at = self._heard_at
+            await trio.sleep_until(heard_at + SILENT_AFTER_S)
+            if heard_at == self._heard_at:
+                raise trio.TooSlowError
 
     def _greet(self, text: str | bytes) -> tuple[bool, Admission, str]:
         (item,) = jsonrpc.parse(text).items[:1]
@@ -256,7 +268,7 @@ class PluginBridge:
         return await self._tool_check.check(agent, tool_call)
 
     def _agent_id(self, caller: dict[str, Any]) -> str:
-        agent_id = self._mission.reads.agent_of_session(str(caller.get("sessionKey", "")))
+        agent_id = self._mission.reads.agent_of_session(_session_key(caller))
         if agent_id is None:
             raise Forbidden(
                 "this conversation is not a Mission Control session: only agents at work in a"
@@ -275,7 +287,7 @@ class PluginBridge:
         return self._doorkeeper.counted(attrs.evolve(of_agent(identity), access=Access.READ))
 
     async def _status_text(self, params: dict[str, Any]) -> dict[str, Any]:
-        agent_id = self._mission.reads.agent_of_session(str(params.get("sessionKey", "")))
+        agent_id = self._mission.reads.agent_of_session(_session_key(params))
         pulse = self._mission.reads.open_pulse(agent_id) if agent_id is not None else None
         if agent_id is None or pulse is None:
             return {"text": None}
@@ -302,6 +314,11 @@ async def _end_with(admission: Admission) -> None:
     if admission.over is not None:
         await admission.over.wait()
         raise BridgeRefused(CODE_LATER, None)
+
+
+def _session_key(params: dict[str, Any]) -> str:
+    """Return the key that is told; half of a surrogate pair, which none of ours holds, as `?`."""
+    return str(params.get("sessionKey", "")).encode("utf-8", "replace").decode()
 
 
 def _member(params: dict[str, Any], name: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import attrs
 import trio
@@ -19,7 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState, LifespanState
 from hypercorn.utils import wrap_app
 
-from ._http import StrictServer
+from ._http import CLOSE_WITHIN_S, StrictServer, Upgrade
 from ._limits import Limits
 from ._peer import LOOPBACK, OWN_USER, Peer, may_ask, uid_of_peer
 from ._visits import Strangers, Visit
@@ -35,22 +35,26 @@ MAX_RECEIVE_BYTES = 16 * 1024
 log = logging.getLogger("mission_control.http")
 
 
-async def serve(app: ASGIApp, doors: Sequence[socket.socket], limits: Limits) -> None:
+async def serve(
+    app: ASGIApp, bridge: Bridge, doors: Sequence[socket.socket], limits: Limits
+) -> None:
     """Serve *app* to whoever connects to one of *doors*, until cancelled; these stay open.
 
-    The application finds the :class:`Visit` as `visit` in the state of its scope.
+    The application finds the :class:`Visit` as `visit` in the state of its scope.  WebSockets of
+    the bridge go to *bridge*, which answers the request itself.
     """
     async with trio.open_nursery() as nursery:
         for door in doors:
-            nursery.start_soon(_Door(app, limits).serve, door)
+            nursery.start_soon(_Door(app, bridge, limits).serve, door)
 
 
 class _Door:
     """What all connections of one listening socket share."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, bridge: Bridge, limits: Limits) -> None:
         # Two spellings of ASGI: TypedDicts here, mappings there.
         self._app: AppWrapper = wrap_app(cast("ASGIFramework", app), limits.message_bytes, "asgi")
+        self._bridge = bridge
         self._limits = limits
         self._config = _config(limits)
         self._context = WorkerContext(None)
@@ -79,16 +83,25 @@ class _Door:
     async def _talk(self, stream: trio.SocketStream, visit: Visit) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cut_when_cancelled, stream)
-            await StrictServer(
-                self._limits.headers,
-                lambda: visit.message_bytes,
-                self._app,
-                self._config,
-                self._context,
-                ConnectionState(LifespanState({"visit": visit})),
-                _Client(stream),
-            )
+            upgrade = await self._server(stream, visit).serve()
+            if upgrade is not None:
+                try:
+                    await self._bridge(upgrade, visit, stream)
+                finally:
+                    with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
+                        await _close(stream)
             nursery.cancel_scope.cancel()
+
+    def _server(self, stream: trio.SocketStream, visit: Visit) -> StrictServer:
+        return StrictServer(
+            self._limits.headers,
+            lambda: visit.message_bytes,
+            self._app,
+            self._config,
+            self._context,
+            ConnectionState(LifespanState({"visit": visit})),
+            _Client(stream),
+        )
 
 
 def _config(limits: Limits) -> Config:
@@ -120,6 +133,12 @@ async def _cut_when_cancelled(stream: trio.SocketStream) -> None:
             stream.socket.shutdown(socket.SHUT_RDWR)
 
 
+async def _close(stream: trio.SocketStream) -> None:
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+        await stream.send_eof()
+    await stream.aclose()
+
+
 @attrs.frozen
 class _Client:
     """A stream whose sends end: hypercorn waits for ever for a client that does not read.
@@ -148,3 +167,7 @@ class _Client:
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+Bridge: TypeAlias = Callable[[Upgrade, Visit, trio.SocketStream], Awaitable[None]]
+"""Answers a request for a WebSocket, and talks with who asked to the end."""

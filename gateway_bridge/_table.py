@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from ..actors import Mission, Sign, pulse_name
+from ..actors import Mission, Moved, Sign, pulse_name
 from ..storage import Forbidden, Invalid, Unauthenticated
 from ._callers import Access, Caller
 from ._params import structure
@@ -114,7 +114,10 @@ async def call(mission: Mission, caller: Caller, name: str, params: dict[str, An
         message = f"idempotency_key must be a string of 1 to {MAX_KEY_CHARS} characters"
         raise Invalid(message, field="idempotency_key")
     scoped = f"{caller.name}/{key}" if key is not None else None
-    return await row.run(Request(mission, caller, structure(params, row.params), scoped))
+    result = await row.run(Request(mission, caller, structure(params, row.params), scoped))
+    if caller.identity is not None and row.mutates:
+        mission.tell(pulse_name(caller.identity.agent_id), Moved(name))
+    return result
 
 
 def require_present(mission: Mission, caller: Caller) -> None:

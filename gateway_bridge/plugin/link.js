@@ -1,4 +1,6 @@
-/** One WebSocket to the sidecar, from its opening to its end: hello, heartbeat, frames. */
+/** One WebSocket to the sidecar, from its opening to its end: hello, heartbeat, messages. */
+
+import { ClientSocket } from "./websocket.js";
 
 export const PROTOCOL = 1;
 const SUBPROTOCOL = `mission-bridge.v${PROTOCOL}`;
@@ -39,7 +41,7 @@ function refused(error) {
 }
 
 /**
- * @param {CloseEvent} event
+ * @param {import("./websocket.js").Closing} closing
  * @returns {Ending}
  */
 function closed({ code, reason }) {
@@ -70,12 +72,11 @@ export class Link {
   constructor(url, hello, { helloMs, pingMs }, on) {
     this.#on = on;
     this.#pingMs = pingMs;
-    this.#socket = new WebSocket(url, [SUBPROTOCOL]);
-    this.#socket.addEventListener("open", () => {
-      this.#send({ id: HELLO_ID, method: "bridge.hello", params: hello });
+    this.#socket = new ClientSocket(url, SUBPROTOCOL, {
+      open: () => this.#send({ id: HELLO_ID, method: "bridge.hello", params: hello }),
+      message: (text) => this.#receive(text),
+      close: (closing) => this.#end(closed(closing)),
     });
-    this.#socket.addEventListener("message", ({ data }) => this.#receive(data));
-    this.#socket.addEventListener("close", (event) => this.#end(closed(event)));
     this.#timer = setTimeout(() => this.#end({ text: "no answer to the hello" }), helloMs);
   }
 
@@ -85,7 +86,7 @@ export class Link {
 
   /** Bytes given to the socket and not yet to the kernel. */
   get buffered() {
-    return this.#socket.bufferedAmount;
+    return this.#socket.buffered;
   }
 
   /** @param {string} frame */
@@ -99,7 +100,6 @@ export class Link {
 
   /** @param {object} message */
   #send(message) {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
   }
 
@@ -108,19 +108,17 @@ export class Link {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    // There is no way to cut an open WebSocket: a frozen peer keeps this one socket until it thaws
-    // or dies.  One still connecting is cut, so retries against a frozen peer pile nothing up.
-    this.#socket.close(1000);
+    this.#socket.close();
     if (ending) this.#on.lost(ending);
   }
 
-  /** @param {unknown} data */
-  #receive(data) {
+  /** @param {string} text */
+  #receive(text) {
     if (this.#ended) return;
     this.#heardAt = performance.now();
     let message;
     try {
-      message = JSON.parse(/** @type {string} */ (data));
+      message = JSON.parse(text);
     } catch {
       this.#end({ text: "the sidecar sent what is not JSON" });
       return;

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 import trio
 import trio.testing
 
-from mission_control.gateway_bridge._plugin_bridge import PluginBridge
+from mission_control.gateway_bridge._plugin_bridge import SILENT_AFTER_S, PluginBridge
 
 
 class Handling(PluginBridge):
@@ -47,3 +48,28 @@ async def test_calls_run_beside_each_other_and_in_tasks_that_are_used_again(
         assert len(bridge.tasks) == 2
         assert len(nursery.child_tasks) == 2
         nursery.cancel_scope.cancel()
+
+
+async def test_a_plugin_that_is_silent_for_three_pings_is_left(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bridge = Handling()
+    say, heard = trio.open_memory_channel[str](100)
+    spoke_at = 0.0
+
+    async def live() -> None:
+        nonlocal spoke_at
+        async with trio.open_nursery() as nursery:
+            bridge._heard_at = trio.current_time()
+            nursery.start_soon(bridge._attend, nursery, heard.receive, cast("Any", None))
+            nursery.start_soon(bridge._end_in_silence)
+            for _ in range(20):
+                await trio.sleep(SILENT_AFTER_S - 1)
+                say.send_nowait("ping")
+            spoke_at = trio.current_time()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await live()
+    assert ended.group_contains(trio.TooSlowError)
+    assert len(bridge.begun) == 20
+    assert trio.current_time() - spoke_at == pytest.approx(SILENT_AFTER_S)

@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const TEXT = 1;
 const CLOSE = 8;
+const PONG = 10;
 
 /**
  * @param {Buffer} buffer
@@ -64,6 +65,7 @@ export class Inbox {
 /** The server's end of one connection. */
 export class Peer {
   messages = new Inbox();
+  pongs = new Inbox();
   /** Resolves to the close code of the client, or to undefined when the socket just ended. */
   closed;
   #socket;
@@ -75,6 +77,7 @@ export class Peer {
     const { promise, resolve } = Promise.withResolvers();
     this.closed = promise;
     socket.on("error", () => {});
+    socket.on("end", () => socket.end());
     socket.on("close", () => resolve(undefined));
     socket.on("data", (chunk) => this.#feed(chunk, resolve));
   }
@@ -91,6 +94,19 @@ export class Peer {
     this.#socket.write(encode(CLOSE, payload));
   }
 
+  /** @param {Buffer} bytes  as they are */
+  write(bytes) {
+    this.#socket.write(bytes);
+  }
+
+  pause() {
+    this.#socket.pause();
+  }
+
+  resume() {
+    this.#socket.resume();
+  }
+
   /** As a killed process leaves it: no close frame. */
   destroy() {
     this.#socket.destroy();
@@ -102,6 +118,7 @@ export class Peer {
     for (let frame = decode(this.#pending); frame; frame = decode(this.#pending)) {
       this.#pending = this.#pending.subarray(frame.size);
       if (frame.opcode === TEXT) this.messages.put(frame.payload.toString());
+      if (frame.opcode === PONG) this.pongs.put(frame.payload.toString());
       if (frame.opcode === CLOSE) {
         closed(frame.payload.length ? frame.payload.readUInt16BE(0) : 1005);
         this.#socket.end(encode(CLOSE, frame.payload));
