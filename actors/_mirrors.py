@@ -167,9 +167,13 @@ def _touched(change: Change) -> tuple[str, ...]:
     """Return the names of the mirrors that a change is seen in."""
     if change.entity in _TOUCHED:
         return _TOUCHED[change.entity]
-    if change.entity not in ("memories", "messages", "pulses") or change.after is None:
+    if change.entity not in ("agents", "memories", "messages", "pulses") or change.after is None:
         return ()
     row: dict[str, Any] = json.loads(change.after)
+    if change.entity == "agents":
+        # A new one may find files of a namesake whom a restored backup does not know.
+        names = ("learned.md", "history.jsonl") if row["version"] == 1 else ()
+        return tuple(_notes(row["id"], name) for name in names)
     if change.entity == "memories":
         return (_notes(row["agent_id"], "learned.md"),)
     if change.entity == "messages":

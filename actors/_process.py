@@ -151,12 +151,18 @@ class ProcessRunner:
             if self.confinement.mode is LandlockMode.REQUIRED:
                 raise CannotConfine(f"process.landlock is required, and {holds.text}")
             return await _open(start)
-        scratch = await trio.to_thread.run_sync(make_scratch, order.pulse_id)
-        bounds = await trio.to_thread.run_sync(self._bounds, order, profile, command, scratch)
-        granted = (*self._places(self.confinement.read), *bounds.write)
-        made = await trio.to_thread.run_sync(stand_ins, self.environ, scratch, granted)
-        start = attrs.evolve(start, env=made | env | {"TMPDIR": str(scratch)})
+        bounds, made = await trio.to_thread.run_sync(self._prepare, order, profile, command)
+        start = attrs.evolve(start, env=made | env | {"TMPDIR": str(bounds.scratch)})
         return await open_confined(start, bounds, holds.version)
+
+    def _prepare(
+        self, order: PulseOrder, profile: Profile | None, command: tuple[str, ...]
+    ) -> tuple[Bounds, dict[str, str]]:
+        """Find out where a command may do what, and which variables lead to its stand-ins."""
+        scratch = make_scratch(order.pulse_id)
+        bounds = self._bounds(order, profile, command, scratch)
+        granted = (*self._places(self.confinement.read), *bounds.write)
+        return bounds, stand_ins(self.environ, scratch, granted)
 
     def _bounds(
         self, order: PulseOrder, profile: Profile | None, command: tuple[str, ...], scratch: Path
@@ -248,7 +254,7 @@ async def _write(process: _Process, text: str) -> None:
 def _write_status(order: PulseOrder) -> None:
     folder = order.scope / "agents" / order.soul
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "status.md", order.status_text, mode=0o644)
+    replace_file(folder / "status.md", order.status_text, mode=0o644, lasting=False)
 
 
 @functools.cache

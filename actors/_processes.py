@@ -52,8 +52,8 @@ def group_exists(group: int) -> bool:
         return True
     if not (_PROC / "self" / "stat").exists():
         return True
-    for entry in _PROC.glob("[0-9]*"):
-        fields = _stat(int(entry.name))
+    for pid in _pids():
+        fields = _stat(pid)
         if fields is not None and int(fields[2]) == group and fields[0] not in "ZX":
             return True
     return False
@@ -68,13 +68,13 @@ def strays(pulse_id: str) -> Iterator[int]:
     looked_at = {os.getpid()}
     for _ in range(STRAY_ROUNDS):
         # Whoever changed its number while we looked has one that was not there before.
-        came = {int(entry.name) for entry in _PROC.glob("[0-9]*")} - looked_at
+        came = _pids() - looked_at
         if not came:
             break
         looked_at |= came
         for pid in sorted(came, reverse=True):  # the newest first: they are the ones that go
             with suppress(OSError):
-                if marker in (_PROC / str(pid) / "environ").read_bytes():
+                if marker in _environ(pid):
                     yield pid
 
 
@@ -129,6 +129,19 @@ def _signal(group: int, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _pids() -> set[int]:
+    """Return the numbers of all processes; none where there is no /proc."""
+    with suppress(FileNotFoundError), os.scandir(_PROC) as entries:
+        return {int(entry.name) for entry in entries if entry.name.isdecimal()}
+    return set()
+
+
+def _environ(pid: int) -> bytes:
+    # Whenever an attempt ends all processes are looked at: a Path for each is half of that time.
+    with open(f"{_PROC}/{pid}/environ", "rb", buffering=0) as environ:  # noqa: PTH123
+        return environ.read()
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -48,7 +48,9 @@ def reach(command: Sequence[str], environ: Mapping[str, str]) -> tuple[Path, ...
         *(Path(word) for word in command[1:] if word.startswith("/") and not _hidden(word, home)),
     ):
         granted = str(path).startswith(_GRANTED) or not path.is_absolute()
-        if not granted and not home.is_relative_to(_real(path)) and path.exists():
+        if granted or path in found or not path.exists():
+            continue
+        if not home.is_relative_to(_real(path)):
             found[path] = None
     return tuple(found)
 

@@ -20,14 +20,18 @@ def make_scratch(pulse_id: str) -> Path:
 
 def remove_scratch(pulse_id: str) -> None:
     """Remove it, and what an earlier life of ours left of it; what cannot be removed stays."""
+    prefix = _prefix(pulse_id)
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            ours = entry.name.startswith(_prefix(pulse_id))
+            ours = entry.name.startswith(prefix)
             if ours and entry.stat(follow_symlinks=False).st_uid == os.getuid():
                 _remove(entry.path)
 
 
 def _remove(folder: str) -> None:
+    with suppress(OSError):
+        shutil.rmtree(folder)
+        return
     # Go's cache of modules, for one, is of folders in which nothing can be removed.
     for *_, descriptor in os.fwalk(folder):
         with suppress(OSError):

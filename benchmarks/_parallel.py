@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +21,15 @@ from mission_control.config import ListenSettings, ProcessSettings, PulseDefault
 from mission_control.storage import US, Agent, Pulse
 
 GATE: Final = "gate"
-"""A pipe in `src/` at which the first command of every agent waits for all the others."""
+"""A pipe in `src/` from which the first command of every agent takes one line, and waits for it."""
 COMMAND: Final = (
     "sh",
     "-c",
     f'if mkdir ".$MISSION_CONTROL_AGENT_ID" 2>/dev/null; then read -r _ <{GATE}; fi; sleep 1',
 )
 PATIENCE_S: Final = 120.0
+SLACK_S: Final = 1.0
+"""A time of the schedule that came so shortly before the end is not looked for."""
 
 
 async def on_time(home: Path, fleet: Fleet, rounds: int) -> int:
@@ -40,20 +44,33 @@ async def on_time(home: Path, fleet: Fleet, rounds: int) -> int:
     settings = Config(
         listen=ListenSettings(port=0),
         process=ProcessSettings(command=COMMAND),
-        pulse=PulseDefaults(max_running=fleet.size, max_running_per_project=fleet.size),
+        pulse=PulseDefaults(
+            max_running=fleet.size,
+            max_running_per_project=fleet.size,
+            max_idle_interval_s=0,  # its commands move nothing
+        ),
     )
     async with mission_control.open(home, settings) as mc:
-        gate = mc.mission.home.scope(project_id(0)).src / GATE
-        os.mkfifo(gate)
-        agents = await _put_to_work(mc, fleet)
-        with trio.fail_after(PATIENCE_S):
-            while not _all_run(mc, agents):  # noqa: ASYNC110 - a second or two, once
-                await trio.sleep(0.05)
-        # All of them wait in `open`, and find the end of an empty pipe.
-        os.close(os.open(gate, os.O_WRONLY))
-        await trio.sleep((rounds + 1.5) * fleet.interval_s)
-        begun = _begun(mc, agents)
-    return sum(_missed_none(agent, begun[agent.id], rounds) for agent in agents)
+        with _gate(mc.mission.home.scope(project_id(0)).src) as gate:
+            agents = await _put_to_work(mc, fleet)
+            with trio.fail_after(PATIENCE_S):
+                while not _all_run(mc, agents):  # noqa: ASYNC110 - a second or two, once
+                    await trio.sleep(0.05)
+            os.write(gate, b"\n" * fleet.size)
+            await trio.sleep((rounds + 1.5) * fleet.interval_s)
+            until_s, begun = time.time() - SLACK_S, _begun(mc, agents)
+    return sum(_missed_none(agent, begun[agent.id], until_s) for agent in agents)
+
+
+@contextmanager
+def _gate(folder: Path) -> Iterator[int]:
+    """Make the gate, and hold it open: nobody waits to open it, however late."""
+    os.mkfifo(folder / GATE)
+    gate = os.open(folder / GATE, os.O_RDWR)
+    try:
+        yield gate
+    finally:
+        os.close(gate)
 
 
 async def _put_to_work(mc: MissionControl, fleet: Fleet) -> list[Agent]:
@@ -85,10 +102,14 @@ def _begun(mc: MissionControl, agents: Iterable[Agent]) -> dict[str, list[Pulse]
     return begun
 
 
-def _missed_none(agent: Agent, pulses: list[Pulse], rounds: int) -> bool:
-    """Whether the pulses after the first are one in each interval, so often as there are rounds."""
-    offset = phase(agent.slot, agent.interval_s)
-    turns = [
-        math.floor((pulse.started_at / US - offset) / agent.interval_s) for pulse in pulses[1:]
-    ]
-    return len(turns) >= rounds and turns == list(range(turns[0], turns[0] + len(turns)))
+def _missed_none(agent: Agent, pulses: list[Pulse], until_s: float) -> bool:
+    """Whether one began in each time of the schedule from the end of the first to *until_s*."""
+
+    def turn(at_s: float) -> int:
+        return math.floor((at_s - phase(agent.slot, agent.interval_s)) / agent.interval_s)
+
+    if not pulses or pulses[0].ended_at is None:
+        return False
+    begun = [turn(pulse.started_at / US) for pulse in pulses[1:]]
+    due = range(turn(pulses[0].ended_at / US) + 1, turn(until_s) + 1)
+    return set(due) <= set(begun) and len(begun) == len(set(begun))

@@ -60,7 +60,7 @@ class Size:
 
 FULL: Final = Size(Fleet(100, 100), 1, idle_ticks=4, wakes=200, interval_s=20, rounds=3)
 QUICK: Final = Size(Fleet(20, 100, 12), 5, idle_ticks=1, wakes=30, interval_s=10, rounds=1)
-SMOKE: Final = Size(Fleet(2, 20, 1), 250, idle_ticks=1, wakes=2, interval_s=3, rounds=1, at_once=4)
+SMOKE: Final = Size(Fleet(2, 200, 1), 25, idle_ticks=1, wakes=2, interval_s=3, rounds=1, at_once=4)
 
 
 def main() -> None:

@@ -8,8 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str | bytes, *, mode: int = 0o600) -> os.stat_result:
+def replace_file(
+    path: Path, text: str | bytes, *, mode: int = 0o600, lasting: bool = True
+) -> os.stat_result:
     """Make *path* hold *text*: a reader, or a power cut, finds the old text or the new one.
+
+    Args:
+        path: in a folder that is there.
+        text: bytes, or what is written in UTF-8.
+        mode: of the new file.
+        lasting: False where nobody has a use for it after a power cut, which may then leave
+            anything: two waits for the disk are spared.
 
     Returns:
         What the kernel says of the new file: until somebody touches it, that stays the same.
@@ -20,12 +29,14 @@ def replace_file(path: Path, text: str | bytes, *, mode: int = 0o600) -> os.stat
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
-            os.fsync(descriptor)
+            if lasting:
+                os.fsync(descriptor)
             staged.replace(path)
             written = os.fstat(descriptor)  # after the rename, which is a change of its own
     finally:
         staged.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if lasting:
+        sync_folder(path.parent)
     return written
 
 

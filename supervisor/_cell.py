@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import trio
 
@@ -27,13 +26,20 @@ if TYPE_CHECKING:
 ChildState: TypeAlias = Literal["running", "restarting", "stopped"]
 
 
+class Keeper(Protocol):
+    """Who keeps a cell: a supervisor, or the system its root."""
+
+    def hear(self, incarnation: Incarnation) -> None:
+        """Hear that an incarnation has ended."""
+
+
 class Cell:
     """One child, as its supervisor keeps it."""
 
     # There is one for every child, running or not.
     __slots__ = (
-        "args", "attempt", "context", "count", "id", "incarnation", "last_exit", "mailbox",
-        "monitors", "on_end", "parent", "ref", "restarts", "retry", "retry_number",
+        "args", "attempt", "context", "count", "id", "incarnation", "keeper", "last_exit",
+        "mailbox", "monitors", "parent", "ref", "restarts", "retry", "retry_number",
         "spec", "started_at", "state", "system", "watched",
     )  # fmt: skip
 
@@ -43,7 +49,7 @@ class Cell:
         parent: SupervisorRef | None,
         spec: ChildSpec,
         context: contextvars.Context,
-        on_end: Callable[[Incarnation], None],
+        keeper: Keeper,
         *,
         template_id: str | None = None,
         more_args: tuple[Any, ...] = (),
@@ -55,7 +61,7 @@ class Cell:
         """Its own, where the specification is a template."""
         self.args = spec.args + more_args
         self.context = context
-        self.on_end = on_end
+        self.keeper = keeper
         self.mailbox = Mailbox(spec.capacity)
         ref_type: type[Ref[Any]] = SupervisorRef if spec.kind == "supervisor" else Ref
         self.ref = self.mailbox.ref = ref_type(self)
@@ -87,8 +93,9 @@ class Cell:
 
         Raises:
             AlreadyStarted: the name it is to be registered under belongs to another.
+            BadSpec: that is no name.
         """
-        name = self.spec.register
+        name = self.spec.name_of(self.args)
         if name is not None:
             self._claim(name)
         self.count += 1
@@ -117,7 +124,7 @@ class Cell:
         if self.spec.backoff is not None and incarnation.ran:
             ran_for = trio.current_time() - self.started_at
             self.attempt = self.spec.backoff.next_attempt(self.attempt, ran_for)
-        self.on_end(incarnation)
+        self.keeper.hear(incarnation)
 
     def settle(self, *, final: bool) -> None:
         """Tell the monitors of an end; after a *final* one, the address is dead."""
@@ -144,10 +151,10 @@ class Cell:
         if self.monitors is not None:
             self.monitors.pop(monitor, None)
 
-    def change(self, spec: ChildSpec) -> None:
+    def change(self, spec: ChildSpec, more_args: tuple[Any, ...]) -> None:
         """Take over *spec*; what is running keeps running."""
         self.spec = spec
-        self.args = spec.args
+        self.args = spec.args + more_args
         self.mailbox.capacity = spec.capacity
         self.mailbox.refill()
 

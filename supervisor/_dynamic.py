@@ -84,7 +84,7 @@ class DynamicSupervisor(Family):
             raise BadFlags("max_children", max_children, "a whole number, or math.inf")
         if template is not None:
             check_specs((template,), auto_shutdown)
-            if template.register is not None:
+            if isinstance(template.register, str):
                 raise BadSpec("register", template.register, "one name for many children")
         return SupervisorSpec(
             id,
@@ -113,7 +113,7 @@ class DynamicSupervisor(Family):
                 parent,
                 template,
                 context,
-                self._on_end,
+                self,
                 template_id=number,
                 more_args=args,
             )

@@ -30,6 +30,7 @@ from ._errors import (
     ActorError,
     AlreadyPresent,
     AlreadyStarted,
+    BadSpec,
     ChildNotFound,
     StartFailed,
     SupervisorGaveUp,
@@ -69,7 +70,8 @@ class Family(Actor[Any]):
         self._window = Window(flags.intensity)
         self._cells: dict[str, Cell] = {}
         """In start order."""
-        self._on_end = self._hear  # one for all: a bound method is 64 bytes
+        self._args: tuple[Any, ...] = ()
+        """What children are given after the arguments of their specifications."""
         self._template: ChildSpec | None = None
         """What all children are made of, for some supervisors."""
 
@@ -167,9 +169,10 @@ class Family(Actor[Any]):
 
     def _cell_of(self, spec: ChildSpec, context: contextvars.Context) -> Cell:
         parent = cast("SupervisorRef", self.ctx.self)
-        return Cell(self.ctx.system, parent, spec, context, self._on_end)
+        return Cell(self.ctx.system, parent, spec, context, self, more_args=self._args)
 
-    def _hear(self, incarnation: Incarnation) -> None:
+    def hear(self, incarnation: Incarnation) -> None:
+        """Note that a child has ended."""
         # Who starts one sees a start that failed.
         if incarnation.ran and not (incarnation.awaited or self._restarted_in_place(incarnation)):
             self._post(Ended(incarnation))
@@ -233,7 +236,7 @@ class Family(Actor[Any]):
         self._admit(cell)
         try:
             return self._note_start(cell, cell.begin())
-        except (StartFailed, AlreadyStarted):
+        except (StartFailed, AlreadyStarted, BadSpec):
             self._forget(cell)
             raise
 
@@ -241,7 +244,7 @@ class Family(Actor[Any]):
         self._admit(cell)
         try:
             return await self._start(cell)
-        except (StartFailed, AlreadyStarted):
+        except (StartFailed, AlreadyStarted, BadSpec):
             self._forget(cell)
             raise
 

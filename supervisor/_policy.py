@@ -10,6 +10,7 @@ import enum
 import math
 import random
 from bisect import bisect_left
+from typing import Final
 
 import attrs
 
@@ -74,6 +75,10 @@ class Intensity:
             raise BadFlags("period", self.period, "seconds, more than 0")
 
 
+NO_STAMPS: Final[list[float]] = []
+"""Stands for an empty list, which most supervisors have no use for."""
+
+
 class Window:
     """The restarts of one supervisor that still count."""
 
@@ -81,11 +86,14 @@ class Window:
 
     def __init__(self, intensity: Intensity) -> None:
         self.intensity = intensity
-        self._stamps: list[float] = []  # in order; a deque weighs 700 bytes when it is empty
+        self._stamps = NO_STAMPS
+        """In order."""
 
     def admit(self, now: float) -> bool:
         """Count a restart attempt at *now*; False when it is one too many."""
         self._forget_before(now - self.intensity.period)
+        if self._stamps is NO_STAMPS:
+            self._stamps = []
         self._stamps.append(now)
         return len(self._stamps) <= self.intensity.restarts
 

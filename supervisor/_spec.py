@@ -79,8 +79,11 @@ class ChildSpec:
     weighs a fifth, and is asked without a task switch while it is idle.  It is for supervisors
     too: they have a task while they start, stop or restart a child.
     """
-    register: str | None = None
-    """A name for the ref, from before `started` until the child is stopped for good."""
+    register: str | Callable[..., str] | None = None
+    """A name for the ref, from before `started` until the child is stopped for good.
+
+    A function makes it of `args`, for a specification that many children share.
+    """
 
     def __attrs_post_init__(self) -> None:
         for field, (valid, why) in _RULES.items():
@@ -99,6 +102,22 @@ class ChildSpec:
         """What it starts."""
         return "worker"
 
+    def name_of(self, args: tuple[Any, ...]) -> str | None:
+        """Return the name to register for a child with these *args*.
+
+        Raises:
+            BadSpec: `register` makes none of them.
+        """
+        if not callable(self.register):
+            return self.register
+        try:
+            name = self.register(*args)
+        except Exception as error:  # a user's function, in the middle of a supervisor's work
+            raise BadSpec("register", self.register, f"of {args} it makes {error!r}") from error
+        if not _is_name(name):
+            raise BadSpec("register", name, f"made of {args}, and not a text")
+        return name
+
 
 def _is_start(value: object) -> bool:
     from ._actor import Actor  # noqa: PLC0415 - an actor's context knows specifications
@@ -115,6 +134,10 @@ def _is_plain(start: object) -> bool:
     return isinstance(start, type) and not inspect.iscoroutinefunction(
         getattr(start, "receive", None)
     )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_shutdown(value: object) -> bool:
@@ -145,7 +168,7 @@ _RULES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "interrupt": (lambda v: isinstance(v, bool), "True or False"),
     "backoff": (lambda v: v is None or isinstance(v, Backoff), "a Backoff"),
     "lane": (lambda v: v in {"own", "shared"}, "own or shared"),
-    "register": (lambda v: v is None or (isinstance(v, str) and bool(v)), "a text"),
+    "register": (lambda v: v is None or callable(v) or _is_name(v), "a text, or a function"),
 }
 
 

@@ -23,9 +23,12 @@ from ._stopping import stop_together
 class Supervisor(Family):
     """Starts its children in order, stops them in reverse, and starts again what crashed."""
 
-    def __init__(self, flags: Flags, specs: tuple[ChildSpec, ...]) -> None:
+    def __init__(
+        self, flags: Flags, specs: tuple[ChildSpec, ...], args: tuple[Any, ...] = ()
+    ) -> None:
         super().__init__(flags)
         self._specs = specs
+        self._args = args
 
     @classmethod
     def spec(  # noqa: PLR0913 - OTP's flags and child specification in one
@@ -33,6 +36,7 @@ class Supervisor(Family):
         id: str,  # noqa: A002 - as in ChildSpec
         children: Iterable[ChildSpec] = (),
         *,
+        args: tuple[Any, ...] = (),
         strategy: Strategy = Strategy.ONE_FOR_ONE,
         intensity: Intensity = Intensity(),  # noqa: B008 - immutable
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
@@ -45,6 +49,9 @@ class Supervisor(Family):
     ) -> SupervisorSpec:
         """Specify a supervisor as a child.
 
+        Each of its children is given *args* after its own: so a thousand supervisors that differ
+        in nothing else share the specifications of their children.
+
         Raises:
             BadSpec, BadFlags: a field or flag is wrong.
         """
@@ -54,7 +61,7 @@ class Supervisor(Family):
         return SupervisorSpec(
             id,
             cls,
-            (flags, specs),
+            (flags, specs, args),
             restart=restart,
             shutdown=shutdown,
             significant=significant,
@@ -66,8 +73,9 @@ class Supervisor(Family):
 
     async def started(self) -> object:
         """Start the children; if one fails, the ones before are stopped and it is raised."""
+        context = contextvars.copy_context()  # one for all: each incarnation copies it
         for spec in self._specs:
-            cell = self._cells[spec.id] = self._cell_of(spec, contextvars.copy_context())
+            cell = self._cells[spec.id] = self._cell_of(spec, context)
             try:
                 await self._start(cell)
             except AlreadyStarted as taken:
@@ -184,7 +192,7 @@ class Supervisor(Family):
             if known is None:
                 self._cells[spec.id] = self._cell_of(spec, contextvars.copy_context())
             else:
-                known.change(spec)
+                known.change(spec, self._args)
 
 
 def _changed(flags: Flags, change: Reconfigure) -> Flags:

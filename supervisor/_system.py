@@ -49,7 +49,8 @@ class System:
         self._grace = grace
         self._on_event = on_event
         self._names: dict[str, Ref[Any]] = {}
-        self._names_of: dict[Ref[Any], tuple[str, ...]] = {}
+        self._names_of: dict[Ref[Any], str | tuple[str, ...]] = {}
+        """A name stands for itself where it is the only one: a tuple weighs 48 bytes."""
         self._root: Cell
         self.up = trio.Event()
         """The root runs."""
@@ -78,9 +79,9 @@ class System:
         holder = self._names.setdefault(name, ref)
         if holder is not ref:
             raise NameTaken(f"{name} is {holder.path}")
-        names = self._names_of.get(ref, ())
-        if name not in names:
-            self._names_of[ref] = (*names, name)
+        names = self._names_of.setdefault(ref, name)
+        if name not in _all(names):
+            self._names_of[ref] = (*_all(names), name)
 
     def whereis(self, name: str) -> Ref[Any] | None:
         """Who has the name; also while it is being started again."""
@@ -88,7 +89,7 @@ class System:
 
     def forget(self, ref: Ref[Any]) -> None:
         """Free the names of *ref*."""
-        for name in self._names_of.pop(ref, ()):
+        for name in _all(self._names_of.pop(ref, ())):
             del self._names[name]
 
     def tree(self) -> TreeNode:
@@ -119,7 +120,7 @@ class System:
                 nursery.start_soon(self.timers.run, name=f"{self.name}: timers")
                 nursery.start_soon(self.dispatcher.run, name=f"{self.name}: shared lane")
                 spec = Supervisor.spec(self.name, strategy=strategy, intensity=intensity)
-                self._root = Cell(self, None, spec, copy_context(), self._root_ended)
+                self._root = Cell(self, None, spec, copy_context(), self)
                 root = self._root.begin()
                 await root.until_ready()
                 self._root.state = "running"
@@ -154,7 +155,8 @@ class System:
         root.kill()
         await root.until_ended()
 
-    def _root_ended(self, incarnation: Incarnation) -> None:
+    def hear(self, incarnation: Incarnation) -> None:
+        """Note that the root has ended."""
         self._root.state = "stopped"
         self._root.settle(final=True)
         if not self._leaving:
@@ -213,6 +215,10 @@ async def open_system(  # noqa: PLR0913 - all but the name are optional
             raise error
         finally:
             del error  # or it would hold its own traceback
+
+
+def _all(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
 
 
 def _as_error(root: Cell, reason: Exit | None) -> BaseException:

@@ -37,4 +37,5 @@ def test_a_benchmark_ends_with_one_line_of_json(name: str) -> None:
     result = json.loads(done.stdout.splitlines()[-1])
     assert set(result) == KEYS[name]
     assert all(math.isfinite(value) and value >= 0 for value in result.values()), result
-    assert sum(value == 0 for value in result.values()) <= (2 if name == "agents" else 0)
+    # Nobody is killed or missed; and where the machine stalls, nobody keeps all of its times.
+    assert sum(value == 0 for value in result.values()) <= (3 if name == "agents" else 0)

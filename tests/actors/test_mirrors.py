@@ -160,6 +160,20 @@ def test_files_of_another_history_are_replaced_even_if_they_say_the_same(folder:
     assert (seal.epoch, seal.seq) == ("e2", folder.shown)
 
 
+def test_a_new_agent_does_not_find_the_notes_of_a_namesake_from_another_history(
+    folder: Folder,
+) -> None:
+    folder.bench.connection.execute("UPDATE meta SET value = 'e2' WHERE key = 'epoch'")
+    body = '{"text": "of a day that a restore has undone"}\n'
+    note = folder.path / "agents" / "okoye" / "history.jsonl"
+    note.parent.mkdir(parents=True)
+    note.write_text(seal(body, epoch="e1", seq=2).over(note.name, body))
+    folder.start_again()
+    folder.bench.agent("p", "okoye")
+    folder.follow()
+    assert unsealed(note.read_text()) == ""
+
+
 def test_a_mirror_that_claims_a_change_to_come_is_replaced(folder: Folder) -> None:
     body = unsealed(folder.read("KANBAN.md"))
     early = seal(body, epoch="e1", seq=10_000).over("KANBAN.md", body)
