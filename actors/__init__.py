@@ -29,7 +29,7 @@ from ._principals import OPERATOR_NAME, Credential, Principals
 from ._process import ProcessRunner
 from ._processes import group_exists
 from ._profiles import PROFILES, profile_command, profile_of
-from ._pulse import Kill, Restart, Sign, Wake, pulse_name
+from ._pulse import Kill, Moved, Restart, Sign, Wake, pulse_name
 from ._reason import Because, Reason
 from ._recorded import recorded
 from ._retention import trim_log
@@ -48,7 +48,7 @@ from ._runner import (
     SessionOrder,
     SessionStatus,
 )
-from ._schedule import next_pulse, phase
+from ._schedule import RETRY_LIMIT_S, next_pulse, phase
 from ._session import End as EndSession
 from ._session import Ensure as EnsureSession
 from ._session import Restart as RestartSession
@@ -72,6 +72,7 @@ __all__ = [
     "ORCHESTRATOR",
     "PLACEHOLDERS",
     "PROFILES",
+    "RETRY_LIMIT_S",
     "SLOTS",
     "Access",
     "AgentIdentity",
@@ -101,6 +102,7 @@ __all__ = [
     "LowWater",
     "MaintenanceSettings",
     "Mission",
+    "Moved",
     "OperatorToken",
     "Outcome",
     "OutcomeKind",

@@ -22,6 +22,7 @@ from ._mirror import when
 from ._mission import Mission
 from ._pulse import pulse_name
 from ._reason import Because, Reason, until
+from ._schedule import IDLE_EXCUSED
 from ._slots import Line
 
 
@@ -115,7 +116,11 @@ class AgentReasons:
         due, now = task.not_before, self._view.now_us
         if due is None or not now < due <= now + longest_wait(self._agent):
             return None
-        return Reason(Because.DUE, f"Its next pulse is due {until(due, now)}.", due_at=due)
+        idle = self._reads.idle_in_a_row(task) if task.failures == 0 else 0
+        what = f"its next pulse is due {until(due, now)}."
+        if idle > IDLE_EXCUSED:
+            what = f"nothing moved in its last {idle} attempts: {what}"
+        return Reason(Because.DUE, what[0].upper() + what[1:], due_at=due)
 
     def _not_now(self, task: Task) -> Reason | None:
         mission = self._view.mission

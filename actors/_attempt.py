@@ -24,8 +24,15 @@ from ._mission import Mission
 from ._runner import Outcome, OutcomeKind, Progress, PulseOrder, RunHandle
 from ._session import Ensure, session_name
 from ._tokens import AgentIdentity
+from ._traces import changed_since
 
 REACHABLE_POLL_S = 0.5
+
+OF_ITS_CARD = frozenset({"mission.task.move", "mission.control.log_event", "mission.control.log"})
+"""Calls whose effect is seen on the card, or in its stream."""
+
+UNSEEN = "nobody saw what it did at first"
+"""Of an attempt that is recovered: it is not taken for idle."""
 
 
 class Unsettled(Exception):
@@ -57,6 +64,8 @@ class Attempt:
         """Whether that is no fault of its own, and whoever ended it wants another."""
         self._progress = Progress()
         """How far it came that was cut short."""
+        self.moved = UNSEEN if recovering else ""
+        """What it has moved, as a clause, as far as its calls and files tell."""
 
     @property
     def may_go_on(self) -> bool:
@@ -119,6 +128,18 @@ class Attempt:
         """Return what it may have done outside, as a clause, where *outcome* leaves that open."""
         told = outcome.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.NOT_STARTED)
         return "" if told or self.excused else self._evidence.effects()
+
+    async def look_for_traces(self) -> None:
+        """See whether it changed files, unless it is known to have moved something."""
+        if not self.moved:
+            folder = self._mission.home.scope(self.pulse.project_id).src
+            if await changed_since(folder, self.pulse.started_at):
+                self.moved = f"files in {folder.name}/ were changed"
+
+    def has_called(self, method: str) -> None:
+        """The agent has called a method of ours that changes something."""
+        if method not in OF_ITS_CARD:
+            self.moved = f"it called {method}"
 
     def sign(self, what: str, expect_silence_s: float | None = None) -> None:
         """The agent did something.

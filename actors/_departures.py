@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -43,3 +43,17 @@ class Departures:
             self._times[child_id] -= 1
             if not self._times[child_id]:
                 del self._times[child_id]
+
+    async def await_others(self, child_ids: Iterable[str]) -> None:
+        """Return when of these nobody is on the way out whom another than we has sent there.
+
+        As a predecessor of the owner may have, who was killed before it could say what for.
+
+        Raises:
+            Unavailable: the supervisor is being started.
+        """
+        supervisor: Any = self._mission.find(self._supervisor)
+        for child_id in child_ids:
+            if child_id not in self:
+                with suppress(ChildNotFound):
+                    await supervisor.get_spec(child_id)  # answered when it has left

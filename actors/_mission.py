@@ -43,6 +43,8 @@ class PulseSettings:
     """How long an agent is believed that announces a silence."""
     retry_delay_s: float = 5.0
     """After the first failure; doubles with each further one."""
+    max_idle_interval_s: float = 3600.0
+    """How long an agent rests at most in whose attempts nothing moves; no longer than an hour."""
     tick_s: float = 30.0
     max_running: int = 8
     max_running_per_project: int = 4
@@ -89,6 +91,15 @@ class Mission:
             return await self.store.write(command, by=by, key=key, fence=fence)
         result: R = await self.ask(board_name(project_id), Commit(command, by, key, fence))
         return result
+
+    def was_answered(self, kind: type[Command[Any]], key: str | None) -> bool:
+        """Whether a command of this *kind* was carried out under the idempotency key *key* before.
+
+        Raises:
+            Conflict: the key was used for another kind of command.
+            Unavailable: the database cannot be read.
+        """
+        return key is not None and self.reads.answered(kind, key) is not None
 
     def find(self, name: str) -> Ref[Any]:
         """Return the actor that is registered as *name*.

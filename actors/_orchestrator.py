@@ -7,23 +7,23 @@ and repairs what differs.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
 import trio
 
-from ..storage import Change, MissionError, ProjectState
+from ..storage import US, Change, MissionError, ProjectState, next_day
 from ..storage.commands import BeginDeletion, LogEvent, SetProjectState
-from ..supervisor import Actor, Context, Deferred, Down, StartFailed
+from ..supervisor import Actor, Context, Deferred, Down, StartFailed, Timer
 from ._budget import lets_go_on, warn_of_budget
 from ._departures import Departures
 from ._liveness import Liveness, Stranded
 from ._mission import Mission
 from ._pulse import Follows, pulse_name
 from ._reason import Reason
-from ._roster import Changed, Present, Reconcile, project_spec, roster_name
+from ._roster import Changed, NewDay, Present, Reconcile, project_spec, roster_name
 from ._why import why_all
 
 log = logging.getLogger("mission_control.orchestrator")
@@ -77,7 +77,9 @@ class Archive:
     key: str | None
 
 
-Message: TypeAlias = Begin | Ensure | Archive | Present | Tick | ProjectsDown | WhoIsStranded
+Message: TypeAlias = (
+    Begin | Ensure | Archive | Present | Tick | NewDay | ProjectsDown | WhoIsStranded
+)
 
 
 class Orchestrator(Actor[Message]):
@@ -91,6 +93,8 @@ class Orchestrator(Actor[Message]):
         self._repairing = trio.Lock()
         self._liveness = Liveness()
         self._stranded: tuple[Stranded, ...] = ()
+        self._midnight: Timer | None = None
+        """One for all agents whose budgets are spent."""
 
     async def started(self) -> None:
         """Begin with every active project.
@@ -99,6 +103,7 @@ class Orchestrator(Actor[Message]):
         that is to be started again would be for ever.
         """
         self.ctx.self.tell(Begin())
+        self.ctx.start_soon(self._take_over)
         self.ctx.every(self._mission.settings.tick_s, Tick())
 
     async def receive(self, message: Message) -> tuple[Stranded, ...] | None:
@@ -114,15 +119,29 @@ class Orchestrator(Actor[Message]):
                 pass
             case Tick():
                 await self._reconcile()
-                for project in self._mission.reads.projects():
-                    self._mission.tell(roster_name(project.id), Reconcile())
+                self._tell_rosters(Reconcile())
+                self._await_midnight()  # anew, for the clock may have been set
                 await self._look_after_tasks()
+            case NewDay():
+                self._tell_rosters(message)
+                self._await_midnight()
             case WhoIsStranded():
                 return self._stranded
             case Begin() | ProjectsDown():
+                self._await_midnight()
                 await self._reconcile()
                 self.ctx.monitor(self._projects, ProjectsDown)
         return None
+
+    def _tell_rosters(self, what: Reconcile | NewDay) -> None:
+        for project in self._mission.reads.projects():
+            self._mission.tell(roster_name(project.id), what)
+
+    def _await_midnight(self) -> None:
+        if self._midnight is not None:
+            self._midnight.cancel()
+        now = self._mission.clock.now_us()
+        self._midnight = self.ctx.after((next_day(now) - now) / US, NewDay())
 
     async def _look_after_tasks(self) -> None:
         """Find open tasks that nobody sees to, tell of them, and start their agents afresh."""
@@ -163,10 +182,19 @@ class Orchestrator(Actor[Message]):
         if actor is not None:
             actor.kill()  # nothing of its runs: what may be open is recovered by the next one
 
+    async def _take_over(self) -> None:
+        """Start what an orchestrator before this has stopped, and could not put away."""
+        before = [child.id for child in await self._projects.children()]
+        await self._departures.await_others(before)
+        if before:
+            await self._reconcile()
+
     async def _archive(self, archive: Archive, asker: Deferred) -> None:
         command, store = archive.command, self._mission.store
         try:
-            async with self._departures.of(command.project_id):
+            answered = self._mission.was_answered(type(command), archive.key)
+            # Another project may have the name by now: its runs are nobody's business here.
+            async with nullcontext() if answered else self._departures.of(command.project_id):
                 project = await store.write(command, by=archive.by, key=archive.key)
             answer = partial(asker.answer, project)
         except MissionError as refusal:

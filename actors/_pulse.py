@@ -23,19 +23,16 @@ from ..storage import (
     NotFound,
     Pulse,
     Unavailable,
-    next_day,
 )
-from ..storage.commands import BeginPulse, EndPulse
+from ..storage.commands import BeginPulse
 from ..supervisor import Actor, Context, Crash, Exit, Timer
 from ._attempt import Attempt
+from ._ending import Ending
 from ._mission import Mission
 from ._runner import Outcome, OutcomeKind
-from ._schedule import next_pulse, retry_delay, times_between
+from ._schedule import next_pulse, retry_delay
 from ._slots import NAME as SLOTS
 from ._slots import Acquire, Hold, Release
-
-FAILURES = (OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABORTED)
-"""Outcomes that count against the task; that we lost a run is no fault of its own."""
 
 CLOSE_WITHIN_S = 30.0
 """How long a finished attempt is offered to a storage that is restarting."""
@@ -70,6 +67,13 @@ class Sign:
 
 
 @attrs.frozen
+class Moved:
+    """The agent has called *method*, which changes something, and was not refused."""
+
+    method: str
+
+
+@attrs.frozen
 class Kill:
     """Abort the attempt that runs now, if one does."""
 
@@ -90,7 +94,7 @@ class Follows:
     pulse_id: str
 
 
-Message: TypeAlias = Wake | Sign | Kill | Restart | Follows
+Message: TypeAlias = Wake | Sign | Moved | Kill | Restart | Follows
 
 
 class PulseActor(Actor[Message]):
@@ -103,7 +107,7 @@ class PulseActor(Actor[Message]):
         self._agent_id = agent_id
         self._attempt: Attempt | None = None
         """The one that runs."""
-        self._ended: tuple[Attempt, Outcome] | None = None
+        self._ended: Ending | None = None
         """The one that has ended and whose row is still open."""
         self._busy = False
         self._next: Wake | None = None
@@ -112,6 +116,8 @@ class PulseActor(Actor[Message]):
         self._looked_at = 0
         self._rests_until = -math.inf
         """After something that was away: hints before this time start nothing."""
+        self._refused = 0
+        """How many attempts in a row the runner's host would not begin, though it was there."""
 
     async def started(self) -> None:
         """Look for work; first at the attempt that an earlier incarnation left open."""
@@ -126,6 +132,8 @@ class PulseActor(Actor[Message]):
                     self._begin_turn(message)
             case Sign(what, expected) if self._attempt is not None:
                 self._attempt.sign(what, expected)
+            case Moved(method) if self._attempt is not None:
+                self._attempt.has_called(method)
             case Kill(why) if self._attempt is not None:
                 self._attempt.abort(why)
             case Restart(why):
@@ -144,16 +152,17 @@ class PulseActor(Actor[Message]):
         One that may go on where we cannot reach it stays open, for the next incarnation to recover.
         """
         attempt = self._attempt
-        if attempt is not None and not attempt.may_go_on:
+        if cut_short := attempt is not None and not attempt.may_go_on:
             kind = OutcomeKind.ABORTED if attempt.began else OutcomeKind.NOT_STARTED
-            self._ended = attempt, attempt.ended_early(kind, f"the agent was stopped: {reason}")
-        if self._ended is not None:
+            self._end(attempt, attempt.ended_early(kind, f"the agent was stopped: {reason}"))
+        if (ending := self._ended) is not None:
             with suppress(*TRANSIENT):
-                await self._write_end(blame=isinstance(reason, Crash))
+                to_blame = not cut_short and ending.is_to_blame
+                await self._write_end(ending, blame=to_blame or isinstance(reason, Crash))
         self._mission.tell(SLOTS, Release(self._agent_id))
 
     def _follows(self, pulse_id: str) -> bool:
-        held = self._ended[0] if self._ended is not None else self._attempt
+        held = self._ended.attempt if self._ended is not None else self._attempt
         return held is not None and held.pulse.id == pulse_id
 
     def _is_engaged(self) -> bool:
@@ -187,7 +196,7 @@ class PulseActor(Actor[Message]):
                 raise
             return  # the agent was destroyed; its supervisor is about to stop us
         except TRANSIENT:
-            wait_s = self._mission.settings.retry_delay_s
+            wait_s = self._rest_s
             self._rests_until = trio.current_time() + wait_s
         finally:
             self._busy = False
@@ -196,7 +205,7 @@ class PulseActor(Actor[Message]):
     async def _settle(self) -> None:
         """Close or recover what is open: before that, nothing else may be begun."""
         if self._ended is not None:
-            await self._close()
+            await self._close(self._ended)
         left_open = self._mission.reads.open_pulse(self._agent_id)
         if left_open is not None:
             mission = self._mission
@@ -226,6 +235,7 @@ class PulseActor(Actor[Message]):
     async def _begin(self, agent: Agent, wake: Wake) -> None:
         mission = self._mission
         if mission.runner.away is not None:
+            self._refused = 0
             raise Unavailable(mission.runner.away)
         try:
             await mission.ask(SLOTS, Acquire(agent.id, agent.project_id), timeout_s=None)
@@ -245,19 +255,22 @@ class PulseActor(Actor[Message]):
         agent = self._mission.reads.agent(self._agent_id)
         self._attempt = attempt = Attempt(self._mission, agent, pulse, recovering=recovering)
         outcome = await attempt.run()
-        self._attempt, self._ended = None, (attempt, outcome)
-        await self._close()
+        self._refused = self._refused + 1 if outcome.kind is OutcomeKind.NOT_STARTED else 0
+        await self._close(self._end(attempt, outcome))
         if attempt.aborted is not None and not attempt.excused:
             if self._next is not None and self._next.triggered:
                 self.ctx.self.tell(self._next)  # for the next incarnation
             raise AgentSilent(attempt.aborted)
         return outcome
 
-    async def _close(self) -> None:
+    def _end(self, attempt: Attempt, outcome: Outcome) -> Ending:
+        ending = Ending(self._mission, attempt, outcome, self._rest_s)
+        self._attempt, self._ended = None, ending
+        return ending
+
+    async def _close(self, ending: Ending) -> None:
         """Close the row of what has ended; storage may be restarting, so more than once."""
-        assert self._ended is not None  # noqa: S101 - asked by the callers
-        attempt, outcome = self._ended
-        blame = outcome.kind in FAILURES and not attempt.excused
+        await ending.look_for_traces()
         async for offer in AsyncRetrying(
             retry=retry_if_exception_type(TRANSIENT),
             wait=wait_exponential(0.1, max=2.0),
@@ -266,72 +279,36 @@ class PulseActor(Actor[Message]):
             reraise=True,
         ):
             with offer:
-                await self._write_end(blame=blame)
+                await self._write_end(ending, blame=ending.is_to_blame)
 
-    async def _write_end(self, *, blame: bool) -> None:
-        assert self._ended is not None  # noqa: S101 - asked by the callers
-        attempt, outcome = self._ended
-        pulse = attempt.pulse
-        end = EndPulse(
-            pulse_id=pulse.id,
-            outcome=outcome.kind.value,
-            failed=blame,
-            detail=_plain(outcome.detail),
-            output=_plain(outcome.output),
-            tokens=outcome.tokens,
-            cost_usd=outcome.cost_usd,
-            to_backlog=attempt.aborted is not None and not attempt.excused,
-            retry_delay_s=self._pause(pulse, outcome, failed=blame),
-            never_ran=outcome.kind is OutcomeKind.NOT_STARTED,
-            effects=attempt.effects(outcome),
-            skipped=self._skipped(pulse),
-        )
+    async def _write_end(self, ending: Ending, *, blame: bool) -> None:
         # Not through the board: it may be what has just failed, and nobody waits for its mirrors.
-        await self._mission.store.write(end, by="mission-control")
+        await self._mission.store.write(ending.command(blame=blame), by="mission-control")
         self._ended = None
 
-    def _pause(self, pulse: Pulse, outcome: Outcome, *, failed: bool) -> float:
-        """Seconds until a task that is still in progress is looked at again."""
-        mission = self._mission
-        task = mission.reads.find_task(pulse.task_id)
-        if failed and task is not None:
-            return retry_delay(task.failures + 1, mission.settings.retry_delay_s)
-        if outcome.kind is OutcomeKind.SUCCEEDED:
-            return self._until_next()
-        return mission.settings.retry_delay_s
-
-    def _skipped(self, pulse: Pulse) -> int:
-        """How many times of the schedule came while *pulse* ran."""
-        agent = self._mission.reads.find_agent(self._agent_id)
-        if agent is None:
-            return 0
-        span = (pulse.started_at / US, self._mission.clock.now_us() / US)
-        return times_between(*span, agent.slot, agent.interval_s)
-
-    def _until_next(self) -> float:
-        """Seconds until this agent's next time in the schedule."""
-        agent = self._mission.reads.agent(self._agent_id)
-        now = self._mission.clock.now_us() / US
-        return next_pulse(now, agent.slot, agent.interval_s) - now
+    @property
+    def _rest_s(self) -> float:
+        """Seconds to wait for what was away, or refused."""
+        return retry_delay(max(self._refused, 1), self._mission.settings.retry_delay_s)
 
     def _plan(self, wait_s: float | None) -> None:
-        """Set the timer for the next look: the schedule, or a task that is due before it."""
-        mission = self._mission
-        agent = mission.reads.agent(self._agent_id)
+        """Set a timer for the next look, where something may be due by then without a change."""
         if wait_s is None:
-            wait_s = self._until_next()
-            # Since the last look, not since now: what fell due in between must not be missed.
-            not_before = mission.reads.next_not_before(agent, self._looked_at)
-            now = mission.clock.now_us()
-            if mission.reads.spent_budget(agent.project_id, now) is not None:
-                not_before = min(not_before or next_day(now), next_day(now))
-            if not_before is not None:
-                wait_s = min(wait_s, (not_before - now) / US)
+            wait_s = self._until_due()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.ctx.after(max(wait_s, 0.0), Wake())
+        self._timer = None if wait_s is None else self.ctx.after(max(wait_s, 0.0), Wake())
 
+    def _until_due(self) -> float | None:
+        """Seconds until something is due; None where only a change, or a new day, can make it so.
 
-def _plain(text: str) -> str:
-    """Return what of *text* can be kept: an agent may cut a character in two."""
-    return text.encode("utf-8", "replace").decode()
+        What could be begun now, and was not, is looked at again by the schedule.
+        """
+        mission, now = self._mission, self._mission.clock.now_us()
+        agent = mission.reads.agent(self._agent_id)
+        # Since the last look, not since now: what fell due in between must not be missed.
+        due = mission.reads.next_not_before(agent, self._looked_at)
+        waits = [] if due is None else [(due - now) / US]
+        if mission.reads.has_work(agent, now):
+            waits.append(next_pulse(now / US, agent.slot, agent.interval_s) - now / US)
+        return min(waits, default=None)

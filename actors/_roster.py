@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -55,7 +56,7 @@ class Changed:
 
 @attrs.frozen
 class Reconcile:
-    """Compare the agents that run with the rows, and wake them all: the tick's safety net.
+    """Compare the agents that run with the rows, and wake who has work: the tick's safety net.
 
     Answered when that is done.
     """
@@ -78,7 +79,12 @@ class Dismiss:
     key: str | None
 
 
-Message: TypeAlias = Changed | Reconcile | Present | Dismiss
+@attrs.frozen
+class NewDay:
+    """What budgets forbade yesterday may be begun."""
+
+
+Message: TypeAlias = Changed | Reconcile | Present | Dismiss | NewDay
 
 
 class Roster(Actor[Message]):
@@ -99,6 +105,7 @@ class Roster(Actor[Message]):
         may be among those that it has to start again.
         """
         self.ctx.self.tell(Reconcile())
+        self.ctx.start_soon(self._take_over)
 
     async def receive(self, message: Message) -> None:
         """Follow the log; what has to end does so beside this."""
@@ -116,13 +123,24 @@ class Roster(Actor[Message]):
                 self._mission.tell(board_name(self._project_id), Touched(check=True))
                 await self._reconcile()
                 self._wake(None)
+            case NewDay():
+                self._wake(None)
             case Present():
                 pass
+
+    async def _take_over(self) -> None:
+        """Start whom a roster before this has stopped, and whose row it could not take away."""
+        agents: Any = self._mission.find(agents_name(self._project_id))
+        before = [child.id for child in await agents.children()]
+        await self._departures.await_others(before)
+        if before:
+            await self._reconcile()
 
     async def _dismiss(self, dismiss: Dismiss, asker: Deferred) -> None:
         destroy, commit = DestroyAgent(dismiss.agent_id), self._mission.commit
         try:
-            async with self._departures.of(dismiss.agent_id):
+            answered = self._mission.was_answered(DestroyAgent, dismiss.key)
+            async with nullcontext() if answered else self._departures.of(dismiss.agent_id):
                 gone = await commit(self._project_id, destroy, by=dismiss.by, key=dismiss.key)
             answer = partial(asker.answer, gone)
         except MissionError as refusal:
@@ -176,13 +194,14 @@ class Roster(Actor[Message]):
         return here is (change.after is None)
 
     def _wake(self, souls: set[str] | None) -> None:
-        """Wake the agents with these souls, or all that may have something to do."""
+        """Wake the agents with these souls, or all that have something to do now."""
+        mission = self._mission
         if souls is None:
-            woken = self._mission.reads.engaged_agents(self._project_id)
+            woken = mission.reads.agents_to_wake(self._project_id, mission.clock.now_us())
         else:
             woken = [f"{soul}:{self._project_id}" for soul in souls]
         for agent_id in woken:
-            self._mission.tell(pulse_name(agent_id), Wake())
+            mission.tell(pulse_name(agent_id), Wake())
 
 
 async def roster_changed(mission: Mission, project_id: str) -> None:
@@ -197,21 +216,20 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
     for change in changes:
         after = json.loads(change.after) if change.after is not None else {}
         match change.entity:
-            case "tasks":
-                if not after:
-                    return None  # others may have waited for it: nobody can tell any more
+            case "tasks" if after:
+                souls.add(str(after["assignee"]))
                 if after["status"] in (TaskStatus.DONE, TaskStatus.ARCHIVED):
                     souls |= reads.souls_waiting_for(change.entity_id)
-                souls.add(str(after["assignee"]))
-            case "task_dependencies" | "projects":
+            case "task_dependencies" if not after:
+                souls |= _assignee(reads, change.entity_id.partition("/")[0])
+            case "tasks" | "projects":
                 return None
             case "budgets" if lets_go_on(change):
                 return None
             case "agents" if after:
                 souls.add(str(after["soul"]))
             case "pulses" if after.get("state") == PulseState.ENDED.value:
-                task = reads.find_task(after["task_id"])  # it may have waited for this end
-                souls.update([task.assignee] if task and task.assignee else [])
+                souls |= _assignee(reads, after["task_id"])  # it may have waited for this end
             case "messages" if after:
                 souls.add(str(after["to_agent"]).partition(":")[0])
             case _:
@@ -219,8 +237,29 @@ def _concerned(changes: tuple[Change, ...], reads: Reads) -> set[str] | None:
     return souls
 
 
+def _assignee(reads: Reads, task_id: str | None) -> set[str]:
+    task = reads.find_task(task_id)
+    return {task.assignee} if task and task.assignee else set()
+
+
 _INTENSITY, _BACKOFF = Intensity(5, period=60.0), Backoff(1.0, 60.0)
-"""One for all agents, of whom there may be ten thousand."""
+_AGENT = (
+    ChildSpec(
+        "session",
+        SessionActor,
+        register=lambda _, agent_id: session_name(agent_id),
+        lane="shared",
+    ),
+    ChildSpec(
+        "pulse",
+        PulseActor,
+        shutdown=30.0,  # a run is given its grace time, and the row is closed
+        register=lambda _, agent_id: pulse_name(agent_id),
+        overflow="drop_new",  # wakes are hints, and one is as good as many
+        lane="shared",
+    ),
+)
+"""One of each for all agents, of whom there may be ten thousand."""
 
 
 def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
@@ -228,27 +267,10 @@ def agent_spec(mission: Mission, agent_id: str) -> ChildSpec:
 
     An agent that crashes again and again is started ever more slowly, and never disturbs another.
     """
-    children = [
-        ChildSpec(
-            "session",
-            SessionActor,
-            args=(mission, agent_id),
-            register=session_name(agent_id),
-            lane="shared",
-        ),
-        ChildSpec(
-            "pulse",
-            PulseActor,
-            args=(mission, agent_id),
-            shutdown=30.0,  # a run is given its grace time, and the row is closed
-            register=pulse_name(agent_id),
-            overflow="drop_new",  # wakes are hints, and one is as good as many
-            lane="shared",
-        ),
-    ]
     return Supervisor.spec(
         agent_id,
-        children,
+        _AGENT,
+        args=(mission, agent_id),
         strategy=Strategy.REST_FOR_ONE,
         intensity=_INTENSITY,
         backoff=_BACKOFF,

@@ -14,6 +14,10 @@ PHI_INVERSE = 0.618033988749895
 
 RETRY_LIMIT_S = 300.0
 
+IDLE_EXCUSED = 2
+"""So many attempts in a row in which nothing moved keep to the schedule; each further one doubles
+the time to the next."""
+
 
 def phase(slot: int, interval_s: float) -> float:
     """Seconds between a multiple of the interval and this slot's pulse."""
@@ -25,6 +29,19 @@ def next_pulse(now_s: float, slot: int, interval_s: float) -> float:
     offset = phase(slot, interval_s)
     time = (math.floor((now_s - offset) / interval_s) + 1) * interval_s + offset
     return time if time > now_s else time + interval_s
+
+
+def next_after_idling(
+    now_s: float, slot: int, interval_s: float, idle: int, longest_s: float
+) -> float:
+    """Return the time of the next pulse after *idle* attempts in a row in which nothing moved.
+
+    It is a time of the schedule, twice as many intervals ahead after each attempt that is not
+    excused, up to *longest_s*; where the interval is longer, the next one.
+    """
+    doublings = min(max(idle - IDLE_EXCUSED, 0), 30)
+    wait_s = max(min(interval_s * 2.0**doublings, longest_s), interval_s)
+    return next_pulse(now_s + wait_s - interval_s, slot, interval_s)
 
 
 def times_between(start_s: float, end_s: float, slot: int, interval_s: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import tomllib
@@ -17,6 +16,7 @@ from cattrs.errors import AttributeValidationNote
 
 from .actors import (
     PROFILES,
+    RETRY_LIMIT_S,
     Confinement,
     LandlockMode,
     MaintenanceSettings,
@@ -26,6 +26,7 @@ from .actors import (
 )
 from .gateway_bridge import Limits
 from .storage import Invalid
+from .storage.commands import LONGEST_BACKOFF_S, LONGEST_S, MOST_RETRIES, SHORTEST_S
 
 PREFIX = "MISSION_CONTROL_"
 FILE_NAME = "mission-control.toml"
@@ -50,9 +51,28 @@ NOT_SETTINGS = frozenset(
 """Names under our prefix that mean something else: the home, and what agents are given."""
 
 
-def _positive(_: Any, field: attrs.Attribute[Any], value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{field.name!r} must be more than 0, not {value}")
+DAY_S, YEAR_H, CENTURY_DAYS = 86_400.0, 8_760.0, 36_500
+LONGEST_GRACE_S = 600.0
+MOST_AT_ONCE = 1_000
+"""Far more than one machine runs."""
+
+
+class _OutOfRange(ValueError):
+    """A number is not within its limits: what is wrong, and which setting."""
+
+
+def _between(lowest: float, highest: float) -> Any:
+    """Refuse a number that is not, with the limits."""
+
+    def check(_: Any, field: attrs.Attribute[Any], value: float) -> None:
+        if not lowest <= value <= highest:
+            message = f"{field.name!r} must be {lowest:.9g} to {highest:.9g}, not {value}"
+            raise _OutOfRange(message, field.name)
+
+    return check
+
+
+_seconds = _between(SHORTEST_S, LONGEST_S)
 
 
 @attrs.frozen
@@ -96,7 +116,7 @@ class ProcessSettings:
     """In place of a command: a coding agent's command line that we know how to run."""
     pass_on: tuple[str, ...] = ()
     """Names of environment variables that agents may see besides the usual few."""
-    grace_s: float = attrs.field(default=2.0, validator=_positive)
+    grace_s: float = attrs.field(default=2.0, validator=_between(0, LONGEST_GRACE_S))
     """Between SIGTERM and SIGKILL."""
     landlock: str = attrs.field(
         default="auto", validator=attrs.validators.in_([mode.value for mode in LandlockMode])
@@ -130,15 +150,20 @@ class ProcessSettings:
 class PulseDefaults:
     """What agents get that ask for nothing else, and what holds for all.  Seconds."""
 
-    interval_s: float = attrs.field(default=60.0, validator=_positive)
-    timeout_s: float = attrs.field(default=300.0, validator=_positive)
-    max_retries: int = attrs.field(default=3, validator=attrs.validators.ge(0))
-    deadman_s: float = attrs.field(default=300.0, validator=_positive)
-    max_expected_silence_s: float = attrs.field(default=3600.0, validator=_positive)
-    retry_delay_s: float = attrs.field(default=5.0, validator=_positive)
-    tick_s: float = attrs.field(default=30.0, validator=_positive)
-    max_running: int = attrs.field(default=8, validator=attrs.validators.ge(1))
-    max_running_per_project: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    interval_s: float = attrs.field(default=60.0, validator=_seconds)
+    timeout_s: float = attrs.field(default=300.0, validator=_seconds)
+    max_retries: int = attrs.field(default=3, validator=_between(0, MOST_RETRIES))
+    deadman_s: float = attrs.field(default=300.0, validator=_seconds)
+    max_expected_silence_s: float = attrs.field(default=3600.0, validator=_between(0, LONGEST_S))
+    retry_delay_s: float = attrs.field(default=5.0, validator=_between(0.001, RETRY_LIMIT_S))
+    """What it is doubled up to is its limit too."""
+    max_idle_interval_s: float = attrs.field(
+        default=LONGEST_BACKOFF_S, validator=_between(0, LONGEST_BACKOFF_S)
+    )
+    """0 keeps agents to their schedules even where nothing moves."""
+    tick_s: float = attrs.field(default=30.0, validator=_between(SHORTEST_S, DAY_S))
+    max_running: int = attrs.field(default=8, validator=_between(1, MOST_AT_ONCE))
+    max_running_per_project: int = attrs.field(default=4, validator=_between(1, MOST_AT_ONCE))
 
 
 @attrs.frozen
@@ -159,7 +184,7 @@ class HelpSettings:
 class StorageSettings:
     """How long what lasts is kept at hand."""
 
-    keep_changes_days: int = attrs.field(default=30, validator=attrs.validators.ge(0))
+    keep_changes_days: int = attrs.field(default=30, validator=_between(0, CENTURY_DAYS))
     """Older changes go from the database to its archive, which only `board --at` still reads;
     0 keeps them for ever."""
 
@@ -169,9 +194,9 @@ class BackupSettings:
     """Which backups the sidecar makes by itself, and how many it keeps."""
 
     enabled: bool = True
-    interval_h: float = attrs.field(default=24.0, validator=_positive)
-    keep_daily: int = attrs.field(default=7, validator=attrs.validators.ge(0))
-    keep_weekly: int = attrs.field(default=4, validator=attrs.validators.ge(0))
+    interval_h: float = attrs.field(default=24.0, validator=_between(0.01, YEAR_H))
+    keep_daily: int = attrs.field(default=7, validator=_between(0, CENTURY_DAYS))
+    keep_weekly: int = attrs.field(default=4, validator=_between(0, CENTURY_DAYS))
 
 
 @attrs.frozen
@@ -321,4 +346,6 @@ def _explain(error: BaseException, path: tuple[str, ...]) -> tuple[str, str]:
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         known = ", ".join(field.name for field in attrs.fields(error.cl))
         return ".".join((*path, min(error.extra_fields))), f"unknown; known are: {known}"
+    if isinstance(error, _OutOfRange):
+        path = (*path, error.args[1])
     return ".".join(path), str(error.args[0])

@@ -1,5 +1,7 @@
 """Every change there is, as a value.  One module a noun; each command says what it refuses."""
 
+from ._messages import LONGEST_BACKOFF_S
+from ._streaks import LOST_EXCUSED
 from .agents import (
     CreateAgent,
     DestroyAgent,
@@ -24,7 +26,7 @@ from .memory import DistillMemory, LogEvent, UpdateChronicle
 from .mirrors import NoteMirrors
 from .projects import BeginDeletion, InitProject, InstallSoul, RenameProject, SetProjectState
 from .pulses import HALTED, BeginPulse, EndPulse, MarkRunning, longest_wait
-from .schedule import SchedulePulses
+from .schedule import LONGEST_S, MOST_RETRIES, SHORTEST_S, SchedulePulses
 from .sessions import RETIRED, ForgetSession, RecordSession, RetireSession
 from .tasks import AssignTask, CreateTask, DeleteTask, HandOffTask, MoveTask, UpdateTask
 from .upkeep import PURGED_AT_ONCE, PurgeIdempotency
@@ -35,9 +37,14 @@ __all__ = [
     "BUDGET_SPENT",
     "FILE_EVENT",
     "HALTED",
+    "LONGEST_BACKOFF_S",
+    "LONGEST_S",
+    "LOST_EXCUSED",
     "MAX_TRIMMED",
+    "MOST_RETRIES",
     "PURGED_AT_ONCE",
     "RETIRED",
+    "SHORTEST_S",
     "WARN_AT",
     "AnswerHelp",
     "AssignTask",

@@ -10,15 +10,18 @@ import attrs
 from .._errors import Invalid
 from .._records import AgentStatus, ChronicleEntry, Memory, TaskEvent
 from .._registry import register
-from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, TASK_OWNERS, TASKS
+from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, TASKS
 from .._transaction import Command, Transaction
 from ._events import note
 from ._mentions import Saying, call_mentioned
+from ._waits import call_back
 from .help import AGENT_UPDATED, free_status, require_owner
 
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"
 MAX_TEXT_CHARS = 20_000
+OURSELVES = "mission-control"
+"""Who writes what nobody asked for."""
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -43,13 +46,16 @@ class LogEvent(Command[TaskEvent]):
 
     def apply(self, tx: Transaction) -> TaskEvent:
         """Refuses another agent's task."""
-        task = tx.get(TASK_OWNERS, self.task_id)
+        task = tx.owner(self.task_id)
         if self.by_agent is not None:
             require_owner(task, self.by_agent)
         if not _KIND.fullmatch(self.event_type):
             raise Invalid("event_type must be a lower-case word", field="event_type")
         thought = _require_text(self.thought, "thought")
-        call_mentioned(tx, Saying(task.project_id, thought, f"a thought on task {task.id}"))
+        if "@" in thought:
+            call_mentioned(tx, Saying(task.project_id, thought, f"a thought on task {task.id}"))
+        if task.not_before and self.by_agent is None and tx.actor != OURSELVES:
+            call_back(tx, tx.get(TASKS, task.id))
         action = self.action[:MAX_TEXT_CHARS]
         return note(tx, task, self.event_type, thought, action=action, agent_id=self.by_agent)
 

@@ -12,7 +12,6 @@ from .._lease import acquire_lease, agent_lease, release_lease
 from .._records import (
     Agent,
     AgentStatus,
-    Message,
     ProjectState,
     Pulse,
     PulseKind,
@@ -25,6 +24,9 @@ from .._table import AGENTS, MESSAGES, PROJECTS, PULSES, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
 from ._messages import LONGEST_BACKOFF_S
+from ._shown import acknowledge, give_back, offer_again
+from ._streaks import LOST, idle_in_a_row, lost_in_a_row
+from ._waits import waits_idly
 from .budgets import believed, budgets_holding, charge, spent_budget
 from .help import AGENT_UPDATED, open_help
 
@@ -71,10 +73,8 @@ WAKING = (
 
 One that would have to wait for more than an hour was told so before the clock jumped back.
 """
-SHOWN = "WHERE to_agent = ? AND read_by = ? ORDER BY pk"
 SHOWN_AT_ONCE = 20
 """Messages that one pulse is shown: more would leave little room for the task."""
-QUOTED_CHARS = 200
 
 
 def longest_wait(agent: Agent) -> int:
@@ -124,14 +124,26 @@ class BeginPulse(Command[Pulse | None]):
         whose, wait = (agent.project_id, agent.soul), longest_wait(agent)
         task = tx.find(TASKS, OPEN_TASK, *whose, now, wait)
         if task is None:
-            if tx.find(TASKS, IN_HAND, *whose) is not None:
-                return None  # it has one in hand that waits for its next attempt
-            ready = tx.find(TASKS, READY_TASK, *whose, now, wait)
-            if ready is None:
-                return None
-            task = tx.put(TASKS, ready, TASK_UPDATED, status=TaskStatus.IN_PROGRESS)
-            note(tx, task, "claimed", f"{agent.id} takes it up", agent_id=agent.id)
-        return tx.put(TASKS, task, TASK_UPDATED, attempts=task.attempts + 1)
+            in_hand = tx.find(TASKS, IN_HAND, *whose)
+            if in_hand is None:
+                task = self._take_up(tx, agent, now)
+            elif self._is_called_back(tx, agent, in_hand):
+                task = in_hand
+        return task and tx.put(TASKS, task, TASK_UPDATED, attempts=task.attempts + 1)
+
+    def _take_up(self, tx: Transaction, agent: Agent, now: int) -> Task | None:
+        whose = (agent.project_id, agent.soul)
+        ready = tx.find(TASKS, READY_TASK, *whose, now, longest_wait(agent))
+        if ready is None:
+            return None
+        task = tx.put(TASKS, ready, TASK_UPDATED, status=TaskStatus.IN_PROGRESS)
+        note(tx, task, "claimed", f"{agent.id} takes it up", agent_id=agent.id)
+        return task
+
+    def _is_called_back(self, tx: Transaction, agent: Agent, task: Task) -> bool:
+        """Whether nothing moved in a task that waits, and its agent was told something since."""
+        told = tx.find(MESSAGES, WAKING, agent.id, tx.at) is not None
+        return told and waits_idly(task, agent, tx.at)
 
     def _record(self, tx: Transaction, agent: Agent, kind: PulseKind, task: Task | None) -> Pulse:
         id_, expires_at = tx.new_id(), tx.at + round(agent.timeout_s * US)
@@ -225,6 +237,8 @@ class EndPulse(Command[Pulse]):
     """What an attempt that did not succeed may have done outside; see `Pulse.effects`."""
     skipped: int = 0
     """How many times of the schedule came while it ran."""
+    moved: str = ""
+    """What it has moved elsewhere than on its card, as a clause."""
 
     RESULT: ClassVar[type] = Pulse
 
@@ -251,11 +265,11 @@ class EndPulse(Command[Pulse]):
         release_lease(tx.connection, agent_lease(pulse.agent_id), pulse.id)
         charge(tx, pulse.project_id, tokens, cost_usd)
         if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
-            self._give_back_messages(tx, pulse)
+            give_back(tx, pulse)
         elif self.failed:
-            self._offer_messages_again(tx, pulse)
+            offer_again(tx, pulse, self.retry_delay_s)
         else:
-            self._acknowledge_messages(tx, pulse)
+            acknowledge(tx, pulse)
         self._free_agent(tx, pulse)
         # In mid-run it may have been put back into the backlog, by its agent or by others.
         task = tx.find(TASKS, "WHERE id = ? AND status IN (0, 1)", pulse.task_id)
@@ -274,42 +288,6 @@ class EndPulse(Command[Pulse]):
             status = AgentStatus.DISTILLING if owes else AgentStatus.IDLE
         if (owes, status) != (agent.owes_memory, agent.status):
             tx.put(AGENTS, agent, AGENT_UPDATED, status=status, owes_memory=owes)
-
-    def _give_back_messages(self, tx: Transaction, pulse: Pulse) -> None:
-        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
-            tx.put(MESSAGES, message, "message_read", read_by=None)
-
-    def _offer_messages_again(self, tx: Transaction, pulse: Pulse) -> None:
-        """Nobody knows what a pulse that failed made of them; not for ever, as with tasks."""
-        agent = tx.find(AGENTS, "WHERE id = ?", pulse.agent_id)
-        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
-            failures = message.failures + 1
-            if agent is None or failures >= max(1, agent.max_retries):
-                tx.put(MESSAGES, message, "message_read", failures=failures)
-                told = f"{failures} pulses of {pulse.agent_id} failed over the message of"
-                self._tell_sender(tx, pulse, message, "message_failed", told)
-                continue
-            wait_s = min(self.retry_delay_s * 2.0**message.failures, LONGEST_BACKOFF_S)
-            not_before = tx.at + round(wait_s * US)
-            again = {"read_by": None, "failures": failures, "not_before": not_before}
-            tx.put(MESSAGES, message, "message_read", **again)
-
-    def _acknowledge_messages(self, tx: Transaction, pulse: Pulse) -> None:
-        """Let agents see, where they look at their tasks, that their messages were read."""
-        for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
-            told = f"{pulse.agent_id} has read the message of"
-            self._tell_sender(tx, pulse, message, "message_read", told)
-
-    def _tell_sender(
-        self, tx: Transaction, pulse: Pulse, message: Message, kind: str, told: str
-    ) -> None:
-        sender = tx.find(AGENTS, "WHERE id = ?", message.sender)
-        if sender is None:
-            return  # a person, or the service
-        task = tx.find(TASKS, "WHERE id = ?", sender.current_task_id or pulse.task_id)
-        if task is not None:
-            what = f"{told} {sender.id}: {message.text[:QUOTED_CHARS]}"
-            note(tx, task, kind, what, agent_id=pulse.agent_id, pulse_id=pulse.id)
 
     @property
     def _how(self) -> str:
@@ -330,6 +308,11 @@ class EndPulse(Command[Pulse]):
             )
         elif own and self.failed and agent and settled.failures >= max(1, agent.max_retries):
             issue = f"{settled.failures} attempts failed; the last: {self._how}"
+            if self.outcome == LOST:
+                lost = lost_in_a_row(tx.connection, pulse)
+                issue += (
+                    f"; {lost} in a row were lost with what ran them: see if it takes that down"
+                )
         else:
             return
         open_help(tx, settled, agent, issue, urgency="high", pulse_id=pulse.id)
@@ -338,10 +321,17 @@ class EndPulse(Command[Pulse]):
         if not self.never_ran and self.outcome != SUCCEEDED:
             self._note(tx, pulse, task, "interrupted")
         attempts = task.attempts - self.never_ran
-        if task.status is TaskStatus.BACKLOG:
-            # Whoever put it there has said when it goes on.
-            return tx.put(TASKS, task, TASK_UPDATED, attempts=attempts) if self.never_ran else task
+        if self.moved and idle_in_a_row(tx.connection, task):
+            what = f"attempt {pulse.attempt} ended: {self.moved}"
+            note(tx, task, "progress", what, agent_id=pulse.agent_id, pulse_id=pulse.id)
         not_before = self._not_before(tx)
+        if task.status is TaskStatus.BACKLOG:
+            # Whoever put it there has said when it goes on; an agent, when at the earliest.
+            given = task.not_before
+            not_before = given if given is None else max(given, not_before or 0)
+            if (attempts, not_before) == (task.attempts, given):
+                return task
+            return tx.put(TASKS, task, TASK_UPDATED, attempts=attempts, not_before=not_before)
         if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id, tx.at) is not None:
             not_before = None  # it was told something meanwhile: it goes on at once
         return tx.put(

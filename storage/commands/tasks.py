@@ -15,6 +15,7 @@ from .._transaction import Command, Transaction
 from ._dependencies import add_dependencies
 from ._events import TASK_UPDATED, note
 from ._messages import send
+from ._waits import call_back, call_dependents
 from .help import require_owner, settle_agent
 from .projects import require_active
 
@@ -132,6 +133,8 @@ class MoveTask(Command[Task]):
             agent_id=self.by_agent,
         )
         settle_agent(tx, task, moved)
+        if moved.status in (TaskStatus.DONE, TaskStatus.ARCHIVED):
+            call_dependents(tx, moved)
         return moved
 
     def _not_before(self, tx: Transaction) -> int | None:
@@ -189,7 +192,10 @@ class UpdateTask(Command[Task]):
             for known in tx.all(DEPENDENCIES, "WHERE task_id = ?", task.id):
                 tx.remove(DEPENDENCIES, known, TASK_UPDATED)
             add_dependencies(tx, updated, self.depends_on)
-        return updated
+            changes["depends_on"] = self.depends_on
+        if changes:
+            note(tx, updated, "edited", f"{tx.actor} changed {', '.join(sorted(changes))}")
+        return call_back(tx, updated)
 
 
 @register
@@ -296,6 +302,7 @@ class DeleteTask(Command[Task]):
         task = tx.get(TASKS, self.task_id)
         require_version(task, self.expected_version)
         require_active(tx, task.project_id)
+        call_dependents(tx, task)
         for bond in tx.all(DEPENDENCIES, "WHERE task_id = ?1 OR depends_on = ?1", task.id):
             tx.remove(DEPENDENCIES, bond, TASK_UPDATED)
         note(tx, task, "deleted", f"deleted: {task.title}")

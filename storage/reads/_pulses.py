@@ -6,8 +6,11 @@ from typing import Literal
 
 import attrs
 
-from .._records import Agent, AgentStatus, ProjectState, Pulse
+from .._clock import US
+from .._records import Agent, AgentStatus, ProjectState, Pulse, Task
 from .._table import MESSAGES, PROJECTS, PULSES, TASKS
+from ..commands._messages import LONGEST_BACKOFF_S
+from ..commands._streaks import idle_in_a_row, lost_in_a_row
 from ..commands.pulses import (
     FAR_FUTURE,
     HALTED,
@@ -24,6 +27,24 @@ _ENGAGED = """(a.status = 'distilling'
    AND status IN (0, 1))
  OR EXISTS (SELECT 1 FROM messages WHERE to_agent = a.id AND read_by IS NULL AND wakes = 1)
  OR EXISTS (SELECT 1 FROM pulses WHERE agent_id = a.id AND state <> 'ended'))"""
+
+
+def _of_agent(where: str) -> str:
+    """Ask *where* of the agents `a` of a project at the time ?2, not of one by four values."""
+    wait = f"CAST((a.interval_s + {LONGEST_BACKOFF_S}) * {US} AS INTEGER)"
+    for old, new in (("?1", "a.project_id"), ("?2", "a.soul"), ("?3", "?2"), ("?4", wait)):
+        where = where.replace(old, new)
+    return where
+
+
+_AT_WORK = "EXISTS (SELECT 1 FROM pulses WHERE agent_id = a.id AND state <> 'ended')"
+_HAS_WORK = f"""(a.status NOT IN ('paused', 'blocked', 'failed') AND (a.status = 'distilling'
+ OR EXISTS (SELECT 1 FROM messages {WAKING.replace("?1", "a.id")})
+ OR EXISTS (SELECT 1 FROM tasks {_of_agent(OPEN_TASK)})
+ OR (NOT EXISTS (SELECT 1 FROM tasks {_of_agent(IN_HAND)})
+   AND EXISTS (SELECT 1 FROM tasks {_of_agent(READY_TASK)}))))"""  # noqa: S608 - constants
+_TO_WAKE = f"""SELECT id FROM agents a WHERE project_id = ?1
+ AND ({_AT_WORK} OR (?3 AND {_HAS_WORK}))"""  # noqa: S608 - constants
 
 
 @attrs.frozen
@@ -137,6 +158,20 @@ class PulseQuestions(BudgetQuestions):
         )
         return [Result(*row) for row in rows][::-1]
 
+    def lost_in_a_row(self, pulse: Pulse) -> int:
+        """Return how many attempts up to *pulse* were lost one after the other, at the same card.
+
+        Of an attempt at none, of the same agent.  It looks a hundred back.
+        """
+        return lost_in_a_row(self._open, pulse)
+
+    def idle_in_a_row(self, task: Task, now: Pulse | None = None) -> int:
+        """Return in how many of the last attempts at *task* nothing moved; a hundred at most.
+
+        The open attempt *now* counts as if it had succeeded.
+        """
+        return idle_in_a_row(self._open, task, now)
+
     def is_engaged(self, agent_id: str) -> bool:
         """Whether there is anything that an agent may have to do, now or at a later time.
 
@@ -145,10 +180,10 @@ class PulseQuestions(BudgetQuestions):
         sql = f"SELECT 1 FROM agents a WHERE id = ? AND {_ENGAGED}"  # noqa: S608 - a constant
         return self._scalar(sql, agent_id) is not None
 
-    def engaged_agents(self, project_id: str) -> list[str]:
-        """Return the ids of a project's agents that are as :meth:`is_engaged` tells."""
-        sql = f"SELECT id FROM agents a WHERE project_id = ? AND {_ENGAGED}"  # noqa: S608 - a constant
-        return [row[0] for row in self._open.execute(sql, [project_id])]
+    def agents_to_wake(self, project_id: str, now_us: int) -> list[str]:
+        """Return the ids of a project's agents that have an open attempt, or have work."""
+        solvent = self.spent_budget(project_id, now_us) is None
+        return [row[0] for row in self._open.execute(_TO_WAKE, [project_id, now_us, solvent])]
 
     def has_work(self, agent: Agent, now_us: int) -> bool:
         """Whether a pulse of *agent* would find something to do, and may be begun."""

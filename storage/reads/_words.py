@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._records import ChronicleEntry, HelpRequest, Memory, Message, Pulse, TaskEvent
 from .._table import CHRONICLE, HELP_REQUESTS, MEMORIES, MESSAGES, TASK_EVENTS
-from ..commands.pulses import SHOWN
+from ..commands._shown import SHOWN
 from ._ask import MAX_PAGE, Questions
 
 RECENT_HELP = 200

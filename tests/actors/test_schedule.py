@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_control.actors._schedule import (
+    IDLE_EXCUSED,
     PHI_INVERSE,
     RETRY_LIMIT_S,
+    next_after_idling,
     next_pulse,
     phase,
     retry_delay,
@@ -83,3 +85,23 @@ def test_delays_double_up_to_five_minutes(failures: int, base_s: float) -> None:
     assert base_s <= delay <= RETRY_LIMIT_S
     assert after == min(2 * delay, RETRY_LIMIT_S) or failures > 30
     assert retry_delay(1, base_s) == base_s
+
+
+@given(times, slots, st.floats(1.0, 7_200.0), st.integers(0, 200))
+def test_who_idles_rests_for_twice_as_many_intervals_each_time_up_to_a_limit(
+    now: float, slot: int, interval_s: float, idle: int
+) -> None:
+    at = next_after_idling(now, slot, interval_s, idle, 3_600.0)
+    longest_s = max(interval_s, min(interval_s * 2.0 ** max(idle - IDLE_EXCUSED, 0), 3_600.0))
+    assert longest_s - interval_s - 1e-5 < at - now <= longest_s + 1e-5
+    times_since = (at - next_pulse(now, slot, interval_s)) / interval_s
+    assert times_since == pytest.approx(round(times_since), abs=1e-4)
+
+
+@given(times, slots, intervals, st.integers(0, 200))
+def test_without_a_limit_on_rest_or_after_few_attempts_the_schedule_holds(
+    now: float, slot: int, interval_s: float, idle: int
+) -> None:
+    due = next_pulse(now, slot, interval_s)
+    assert next_after_idling(now, slot, interval_s, idle, 0.0) == due
+    assert next_after_idling(now, slot, interval_s, IDLE_EXCUSED, 3_600.0) == due

@@ -58,6 +58,7 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "agent_of_session": lambda r: r.agent_of_session("key"),
     "agent_ids": lambda r: r.agent_ids("p"),
     "agents": lambda r: (r.agents(), r.agents("p")),
+    "agents_to_wake": lambda r: (r.agents_to_wake("p", 0), r.agents_to_wake("p", NOW)),
     "answered": lambda r: r.answered(c.NoteFileChange, "no key"),
     "board": lambda r: r.board("p"),
     "board_at": lambda r: r.board_at(
@@ -75,7 +76,6 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "ended_pulses": lambda r: [
         r.ended_pulses(AGENT, 0, before, 50) for before in (None, r.pulse(X))
     ],
-    "engaged_agents": lambda r: r.engaged_agents("p"),
     "epoch": Reads.epoch,
     "events": lambda r: (r.events(task_id=X), r.events(project_id="p")),
     "find_agent": lambda r: r.find_agent(AGENT),
@@ -91,8 +91,10 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
         for state in ("open", "answered")
         for after in (None, r.help_request(X))
     ],
+    "idle_in_a_row": lambda r: (r.idle_in_a_row(r.task(X)), r.idle_in_a_row(r.task(X), r.pulse(X))),
     "is_engaged": lambda r: (r.is_engaged(AGENT), r.is_engaged("okoye:p")),
     "last_seq": Reads.last_seq,
+    "lost_in_a_row": lambda r: r.lost_in_a_row(r.pulse(X)),
     "memories": lambda r: r.memories(AGENT),
     "messages": lambda r: r.messages(AGENT),
     "messages_shown": lambda r: r.messages_shown(r.pulse(X)),

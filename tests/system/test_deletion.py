@@ -103,14 +103,17 @@ async def test_an_archived_project_can_be_deleted(open_home: Open) -> None:
 async def test_a_deletion_with_the_same_key_never_touches_a_later_project_of_that_name(
     open_home: Open,
 ) -> None:
-    async with open_home(ScriptedRunner(at_once)) as mc:
+    runner = ScriptedRunner(for_ever)
+    async with open_home(runner) as mc:
         delete = {"project_id": await project(mc), "idempotency_key": "k"}
         first = await mc.call("mission.project.delete", **delete)
         await project(mc)
+        await until(mc, lambda: runner.recorded == {"shuri:p"})
+        pulse = mc.mission.reads.open_pulse("shuri:p")
         assert await mc.call("mission.project.delete", **delete) == first
         assert mc.mission.reads.project("p").state is ProjectState.ACTIVE
-        await mc.call("mission.agent.trigger", instance_id="shuri:p")
-        await until(mc, lambda: mc.mission.reads.newest_pulse("shuri:p") is not None)
+        assert runner.running == {"shuri:p"}
+        assert mc.mission.reads.open_pulse("shuri:p") == pulse
 
 
 async def test_a_host_that_keeps_the_sessions_does_not_keep_the_project(open_home: Open) -> None:

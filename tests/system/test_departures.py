@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import attrs
 import trio
@@ -102,6 +103,58 @@ async def test_a_project_whose_archiving_was_cut_short_is_archived_when_asked_ag
         assert not runner.running
         await mc.call("mission.project.restore", project_id="p")
         await until(mc, lambda: "slow:p" in runner.recorded)
+
+
+async def test_a_project_whose_archiving_was_cut_short_goes_on_at_once(open_home: Open) -> None:
+    stubborn = Stubborn()
+    runner = ScriptedRunner(stubborn)
+    async with open_home(runner) as mc, trio.open_nursery() as nursery:
+        await at_work(mc, runner)
+        nursery.start_soon(refused(mc, "mission.project.archive", project_id="p"))
+        await stubborn.asked.wait()
+        mc.mission.find(ORCHESTRATOR).kill()
+        stubborn.let_go.set()
+        await until(mc, lambda: len(runner.orders) > 1 and "slow:p" in runner.recorded)
+        assert not archived(mc)
+
+
+async def test_an_agent_whose_dismissal_was_cut_short_goes_on_at_once(open_home: Open) -> None:
+    stubborn = Stubborn()
+    runner = ScriptedRunner(stubborn)
+    async with open_home(runner) as mc, trio.open_nursery() as nursery:
+        await at_work(mc, runner)
+        nursery.start_soon(refused(mc, "mission.agent.destroy", instance_id="slow:p"))
+        await stubborn.asked.wait()
+        mc.mission.find(roster_name("p")).kill()
+        stubborn.let_go.set()
+        await until(mc, lambda: len(runner.orders) > 1 and "slow:p" in runner.recorded)
+        assert mc.mission.reads.has_agent("slow:p")
+
+
+async def test_a_dismissal_that_is_sent_again_leaves_a_later_agent_of_that_name_alone(
+    open_home: Open,
+) -> None:
+    stubborn = Stubborn()
+    runner = ScriptedRunner(stubborn)
+    async with open_home(runner) as mc:
+        await crew(mc, "slow", "shuri")
+        dismiss = {"instance_id": "slow:p", "idempotency_key": "k"}
+        gone = await mc.call("mission.agent.destroy", **dismiss)
+        await mc.call("mission.agent.create", instance_id="slow:p")
+        await work(mc, "slow")
+        await until(mc, lambda: "slow:p" in runner.recorded)
+        assert await mc.call("mission.agent.destroy", **dismiss) == gone
+        assert not stubborn.asked.is_set()
+        assert runner.running == {"slow:p"}
+        stubborn.let_go.set()
+
+
+def refused(mc: MissionControl, method: str, **params: object) -> Callable[[], Awaitable[None]]:
+    async def asked() -> None:
+        with suppress(Unavailable):
+            await mc.call(method, **params)
+
+    return asked
 
 
 def call(mc: MissionControl, method: str, **params: object) -> Callable[[], Awaitable[None]]:

@@ -295,7 +295,7 @@ async def test_whatever_a_plugin_sends_is_answered_and_the_bridge_stays(open_hom
         for params in calls:
             answer = await answer_to(wire, call("mission.project.list", **params))
             assert kind(answer) in ("invalid", "forbidden")
-        sessions: list[Any] = [["x"], {}, None, 7]
+        sessions: list[Any] = [["x"], {}, None, 7, "\ud800"]
         for session in sessions:
             answer = await answer_to(wire, call("pulse.get", sessionKey=session))
             assert answer["result"] == {"text": None}

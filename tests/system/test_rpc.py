@@ -556,6 +556,6 @@ async def test_the_client_raises_what_it_was_refused_with(open_home: Open) -> No
         with pytest.raises(Unauthenticated, match=r"the content of mission-control\.token"):
             async with connect(f"ws{mc.url[4:]}/rpc", "wrong"):
                 pass
-        with pytest.raises(MissionError, match="answered 403: is that a sidecar"):
+        with pytest.raises(MissionError, match="answered HTTP 403: is that a sidecar"):
             async with connect(f"ws{mc.url[4:]}/nope", mc.token):
                 pass
