@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import attrs
@@ -12,13 +12,27 @@ import trio
 from mission_control.supervisor import Ref, TreeNode
 
 from .host import Host
+from .laws import FILES
 from .life import Life, TimeOfDay
 
 FAULTS = {
     "kill_actor": 12, "kill_many": 2, "cut_power": 3, "stop": 1, "lose_host": 3, "restart_host": 2,
     "break_disk": 2, "fill_disk": 1, "slow_disk": 1, "kill_supervisor": 3, "set_clock": 3,
+    "cut_at_commit": 6, "go_back": 2,
 }  # fmt: skip
 """What happens, and how often."""
+
+TRAPPED = (FILES, "agents", "messages", "projects", "pulses", "sessions", "task_events", "tasks")
+TRAP_S = 1_800.0
+"""Longer than this nobody waits for the commit at which the power is to go."""
+
+
+@attrs.frozen
+class Trap:
+    """Set off by the next commit that touches a table."""
+
+    table: str
+    sprung: trio.Event = attrs.field(factory=trio.Event)
 
 
 @attrs.define
@@ -33,6 +47,9 @@ class Faults:
     note: Callable[[str], None]
     every_s: float
     """Between two faults, on average."""
+    wants_the_past: bool = False
+    """Whether a backup is to be restored before the next life."""
+    _trap: Trap | None = None
 
     async def work(self) -> None:
         """Do one harm after the other, for ever."""
@@ -43,6 +60,11 @@ class Faults:
             if life is not None:
                 self.note(f"fault: {fault}")
                 await getattr(self, f"_{fault}")(life)
+
+    def committed(self, touched: Set[str]) -> None:
+        """Hear of a commit."""
+        if self._trap is not None and self._trap.table in touched:
+            self._trap.sprung.set()
 
     def end(self) -> None:
         """Make good what lasts."""
@@ -68,6 +90,19 @@ class Faults:
 
     async def _cut_power(self, life: Life) -> None:
         life.cut()
+
+    async def _cut_at_commit(self, life: Life) -> None:
+        """Hit upon the moments between what is committed, what is done and what is heard of it."""
+        self._trap = Trap(self.chance.choice(TRAPPED))
+        with trio.move_on_after(TRAP_S):
+            await self._trap.sprung.wait()
+            await trio.sleep(self.chance.choice([0.0, self.chance.uniform(0.0, 1.0)]))
+            life.cut()
+        self._trap = None
+
+    async def _go_back(self, life: Life) -> None:
+        self.wants_the_past = True
+        life.stop()
 
     async def _stop(self, life: Life) -> None:
         life.stop()

@@ -55,6 +55,8 @@ class Host:
     fail: Callable[[str], None]
     """Told of what must never happen."""
     note: Callable[[str], None]
+    brief: Callable[[PulseOrder], None]
+    """Looks at what a run is told."""
     most: int
     """Runs at once, in all and per project."""
     most_per_project: int
@@ -80,6 +82,7 @@ class Host:
             if order.kind == other.order.kind == "work" and order.task_id == other.order.task_id:
                 self.fail(f"two attempts at task {order.task_id} at once")
         self._count(order.project_id)
+        self.brief(order)
         run = Run(order, self.boot, life)
         self.runs[order.pulse_id] = run
         self.note(f"run {order.kind} of {order.agent_id} begins, attempt {order.attempt}")

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import trio
 
-from mission_control.storage import Limited, StorageCondition, Writer
+from mission_control.storage import Limited, StorageCondition, Unavailable, Writer
 from mission_control.storage import _actor as storage_actor
 from mission_control.storage._group import Answer, Item, StorageFailed, Write
 
@@ -91,7 +91,7 @@ class LoopWriter(Writer):
             )  # the time that it takes others to hear of it
             if not late:
                 await self._machine.writes()
-            self._commit(group)
+            self._commit_or_lose(group)
             if late:
                 await self._machine.writes()
             if not self._machine.on:
@@ -107,7 +107,7 @@ class LoopWriter(Writer):
             except (trio.WouldBlock, trio.EndOfChannel):
                 return
 
-    def _commit(self, group: list[Item]) -> None:
+    def _commit_or_lose(self, group: list[Item]) -> None:
         machine = self._machine
         if machine.breaks:
             machine.breaks = False
@@ -126,10 +126,19 @@ class LoopWriter(Writer):
             item.result, item.error = None, StorageFailed("the machine is off")
 
 
-async def at_once(do: Callable[..., Any], *args: Any, **_: object) -> Any:
-    """Do in the loop what is meant for a thread, which takes its time and cannot be cancelled."""
+class PowerCut(Unavailable):
+    """What a thread was about to do when its machine went off; nobody is left to hear of it."""
+
+
+async def at_once(machine: Machine, do: Callable[..., Any], *args: Any) -> Any:
+    """Do in the loop what is meant for a thread, which takes its time and cannot be cancelled.
+
+    Of what is under way when the power is cut, some had been done just before.
+    """
     with trio.CancelScope(shield=True):
         await trio.sleep(THREAD_S)
+    if not machine.on and machine.chance.random() < 0.5:
+        raise PowerCut("the machine is off", retry_after_ms=1000)
     return do(*args)
 
 
@@ -144,8 +153,11 @@ def one_thread(machine: Callable[[], Machine]) -> Iterator[None]:
     def new_writer(connection: sqlite3.Connection, **hooks: Any) -> LoopWriter:
         return machine().new_writer(connection, **hooks)
 
+    async def run_sync(do: Callable[..., Any], *args: Any, **_: object) -> Any:
+        return await at_once(machine(), do, *args)
+
     with ExitStack() as stack:
         stack.enter_context(replacing(storage_actor, "Writer", new_writer))
-        stack.enter_context(replacing(trio.to_thread, "run_sync", at_once))
+        stack.enter_context(replacing(trio.to_thread, "run_sync", run_sync))
         stack.enter_context(replacing(trio.from_thread, "check_cancelled", go_on))
         yield

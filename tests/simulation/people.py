@@ -11,13 +11,12 @@ import trio
 
 from mission_control.storage import Deadline, MissionError, TaskStatus, Unavailable
 
-SOULS = ("nakia", "okoye", "shuri")
-PROJECTS = ("p", "q")
+from .turns import SOULS
 
 DEEDS = {
     "create": 12, "message": 2, "pause": 2, "resume": 3, "trigger": 1, "kill": 1, "move": 2,
     "assign": 2, "delete": 1, "prioritise": 1, "depend": 2, "answer": 8, "dismiss": 1, "hire": 2,
-    "archive": 1, "restore": 3, "restart_session": 1, "budget": 3,
+    "archive": 1, "restore": 3, "restart_session": 1, "budget": 3, "hand_off": 1,
 }  # fmt: skip
 """What they do, and how often."""
 
@@ -31,6 +30,8 @@ class People:
     note: Callable[[str], None]
     every_s: float
     """Between two deeds, on average."""
+    projects: list[str] = attrs.field(factory=list)
+    """As far as they know."""
     made: set[str] = attrs.field(factory=set)
     """Titles of tasks that were acknowledged."""
     deleted: set[str] = attrs.field(factory=set)
@@ -38,17 +39,12 @@ class People:
     _limited: set[str | None] = attrs.field(factory=set)
     """Projects that they have set a budget for; None stands for all together."""
     _deeds: int = 0
-
-    async def found(self) -> None:
-        """Begin the projects and hire the crews."""
-        for project in PROJECTS:
-            await self.insist("mission.project.init", project_name=project)
-            for soul in SOULS:
-                await self.insist("mission.agent.create", soul=soul, project_id=project)
+    _places: dict[str, str] = attrs.field(factory=dict)
+    """By title of a task: in which project it was, or was to be, made."""
 
     async def work(self) -> None:
         """Give everybody something to do; then do one thing after the other, for ever."""
-        for _ in range(len(PROJECTS) * len(SOULS)):
+        for _ in range(len(self.projects) * len(SOULS)):
             await self._create()
         while True:
             await trio.sleep(self.chance.expovariate(1 / self.every_s))
@@ -58,7 +54,8 @@ class People:
     async def calm_down(self) -> None:
         """Leave nothing that only people can bring forward."""
         await self._lift()
-        for project in PROJECTS:
+        await self.look_around()
+        for project in self.projects:
             await self.try_("mission.project.restore", project_id=project)
             for soul in SOULS:
                 agent_id = f"{soul}:{project}"
@@ -74,6 +71,28 @@ class People:
                 await self.try_("mission.task.move", task_id=task["id"], new_status="backlog")
         for request in await self._questions():
             await self.try_("mission.help.answer", help_id=request["id"], answer="So.")
+
+    async def look_around(self) -> None:
+        """Find out which projects there are; what is being deleted is none any more."""
+        if listed := await self.try_("mission.project.list"):
+            found = listed["projects"]
+            self.projects = [each["id"] for each in found if each["deleting"] is None]
+
+    def remember(self, titles: set[str]) -> None:
+        """Count on these tasks only: everything is as it was once."""
+        self.made = titles
+
+    def write_off(self, project: str) -> None:
+        """Count on no task of a project that is to be deleted."""
+        self.deleted |= {title for title, place in self._places.items() if place == project}
+
+    def a_project(self) -> str:
+        """Return one of the projects, or where there is none the name of one that was."""
+        return self.chance.choice(self.projects or ["p"])
+
+    def an_agent(self) -> str:
+        """Return what may be the id of an agent."""
+        return f"{self.chance.choice(SOULS)}:{self.a_project()}"
 
     async def _lift(self) -> None:
         """Take all budgets away."""
@@ -102,7 +121,7 @@ class People:
 
     async def _tasks(self, project: str | None = None) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        for each in PROJECTS if project is None else (project,):
+        for each in [*self.projects] if project is None else [project]:
             page = await self.try_("mission.task.list", project_id=each, open_only=True)
             found += page["tasks"] if page else []
         return found
@@ -118,12 +137,10 @@ class People:
         tasks = await self._tasks()
         return self.chance.choice(tasks) if tasks else None
 
-    def _an_agent(self) -> str:
-        return f"{self.chance.choice(SOULS)}:{self.chance.choice(PROJECTS)}"
-
     async def _create(self) -> None:
         soul = self.chance.choice([*SOULS, *SOULS, None])
-        project, title = self.chance.choice(PROJECTS), f"task {self._deeds}"
+        project, title = self.a_project(), f"task {self._deeds}"
+        self._places[title] = project
         others = [task["id"] for task in await self._tasks(project)]
         waits = self.chance.sample(others, min(len(others), self.chance.choice([0, 0, 0, 1, 2])))
         try:
@@ -140,35 +157,35 @@ class People:
         self.made.add(title)
 
     async def _message(self) -> None:
-        await self.try_("mission.agent.message", instance_id=self._an_agent(), text="hello")
+        await self.try_("mission.agent.message", instance_id=self.an_agent(), text="hello")
 
     async def _pause(self) -> None:
-        await self.try_("mission.agent.pause", instance_id=self._an_agent())
+        await self.try_("mission.agent.pause", instance_id=self.an_agent())
 
     async def _resume(self) -> None:
-        await self.try_("mission.agent.resume", instance_id=self._an_agent())
+        await self.try_("mission.agent.resume", instance_id=self.an_agent())
 
     async def _trigger(self) -> None:
-        await self.try_("mission.agent.trigger", instance_id=self._an_agent())
+        await self.try_("mission.agent.trigger", instance_id=self.an_agent())
 
     async def _kill(self) -> None:
-        await self.try_("mission.agent.kill", instance_id=self._an_agent())
+        await self.try_("mission.agent.kill", instance_id=self.an_agent())
 
     async def _dismiss(self) -> None:
-        await self.try_("mission.agent.destroy", instance_id=self._an_agent())
+        await self.try_("mission.agent.destroy", instance_id=self.an_agent())
 
     async def _hire(self) -> None:
-        await self.try_("mission.agent.create", instance_id=self._an_agent())
+        await self.try_("mission.agent.create", instance_id=self.an_agent())
 
     async def _archive(self) -> None:
-        await self.try_("mission.project.archive", project_id=self.chance.choice(PROJECTS))
+        await self.try_("mission.project.archive", project_id=self.a_project())
 
     async def _restore(self) -> None:
-        for project in PROJECTS:
+        for project in [*self.projects]:
             await self.try_("mission.project.restore", project_id=project)
 
     async def _restart_session(self) -> None:
-        await self.try_("mission.session.restart", instance_id=self._an_agent())
+        await self.try_("mission.session.restart", instance_id=self.an_agent())
 
     async def _move(self) -> None:
         if task := await self._a_task():
@@ -179,6 +196,12 @@ class People:
         if task := await self._a_task():
             soul = self.chance.choice([*SOULS, None])
             await self.try_("mission.task.assign", task_id=task["id"], assignee_id=soul)
+
+    async def _hand_off(self) -> None:
+        if task := await self._a_task():
+            to = self.chance.choice(SOULS)
+            note = f"from people, with thanks to @{self.chance.choice(SOULS)}"
+            await self.try_("mission.task.hand_off", task_id=task["id"], to=to, note=note)
 
     async def _delete(self) -> None:
         if task := await self._a_task():
@@ -197,7 +220,7 @@ class People:
             await self.try_("mission.task.update", task_id=task["id"], depends_on=on)
 
     async def _budget(self) -> None:
-        project = self.chance.choice([None, *PROJECTS])
+        project = self.chance.choice([None, self.a_project()])
         self._limited.add(project)
         limits: list[dict[str, Any]] = [
             {"tokens_per_day": self.chance.randrange(0, 300)},

@@ -44,8 +44,11 @@ class Purses:
     fail: Callable[[str], None]
     _purses: dict[str, Purse] = attrs.field(factory=dict)
 
-    def set_or_charged(self, row: dict[str, Any]) -> None:
+    def set_or_charged(self, id_: str, row: dict[str, Any] | None) -> None:
         """Follow a budget's row; what is counted on a new day begins with what the row says."""
+        if row is None:
+            self._purses.pop(id_, None)
+            return
         purse = self._purses.get(row["id"])
         if purse is None or purse.row["day"] != row["day"]:
             self._purses[row["id"]] = Purse(row, row["tokens"], row["cost_usd"])

@@ -12,6 +12,7 @@ import pytest
 
 from mission_control.actors import Life as Listener
 from mission_control.actors import Outcome, PulseOrder, RunHandle
+from mission_control.actors._ending import Ending
 from mission_control.actors._pulse import PulseActor
 from mission_control.actors._slots import Places, Slots
 from mission_control.gateway_bridge import Caller
@@ -23,35 +24,20 @@ from mission_control.storage.reads import _budgets as budget_questions
 from mission_control.storage.reads import _pulses as pulse_questions
 from mission_control.storage.reads._pulses import PulseQuestions
 
-from . import faults, people, turns, world
-from .climate import Climate
+from . import faults, people, turns
 from .faults import Faults
+from .planting import law_broken
 from .replacing import replacing
 from .runner import SimulatedRunner
-from .world import LawBroken, World
 
 pytestmark = pytest.mark.slow
 
-BUSY = Climate(deeds_s=400.0, faults_s=800.0)
-SHORT_DAY_S = 8 * 3_600.0
 DAYS_S = 3 * 86_400.0
-MOST_WORLDS = 12
 
 MEDDLING = {"meddle": 2, "done": 1, "go_on": 2}
 """What agents do where they are to overreach themselves."""
 SAVING = {"create": 3, "budget": 1}
 """What people do where money is to be short."""
-
-
-def law_broken(folder: Path, owner: Any, name: str, fault: Any) -> str:
-    """Return which law is broken in the first of some worlds in which *fault* is planted."""
-    for seed in range(MOST_WORLDS):
-        with replacing(world, "DAY_S", SHORT_DAY_S), replacing(owner, name, fault):
-            try:
-                World(seed, folder / str(seed), BUSY).run()
-            except LawBroken as broken:
-                return str(broken)
-    return "none"
 
 
 def test_a_turn_that_is_run_again_is_noticed(folder: Path) -> None:
@@ -101,7 +87,7 @@ def test_a_write_that_is_not_in_the_log_is_noticed(folder: Path) -> None:
         before(self, items)
         self._connection.execute("UPDATE tasks SET title = title || '!' WHERE status = 1")
 
-    before: Callable[..., None] = Writer._settle
+    before: Callable[..., object] = Writer._settle
     assert "not what the log says" in law_broken(folder, Writer, "_settle", settle)
 
 
@@ -110,7 +96,7 @@ def test_a_second_task_in_progress_is_noticed(folder: Path) -> None:
         self._connection.execute("DROP INDEX IF EXISTS tasks_in_hand")
         before(self, items)
 
-    before: Callable[..., None] = Writer._settle
+    before: Callable[..., object] = Writer._settle
     with ExitStack() as forgetful:
         for module in (pulses, pulse_questions):
             for name in ("OPEN_TASK", "IN_HAND"):
@@ -146,7 +132,7 @@ def test_an_attempt_that_is_written_to_after_its_end_is_noticed(folder: Path) ->
             " WHERE entity = 'pulses' AND after LIKE '%\"ended\"%' LIMIT 1"
         )
 
-    before: Callable[..., None] = Writer._settle
+    before: Callable[..., object] = Writer._settle
     assert "had ended was written to" in law_broken(folder, Writer, "_settle", settle)
 
 
@@ -217,7 +203,7 @@ def test_a_task_that_waits_by_a_clock_that_was_set_back_is_noticed(folder: Path)
 
 
 def test_an_actor_that_fails_for_no_good_reason_is_noticed(folder: Path) -> None:
-    def fail(self: PulseActor, pulse: object) -> int:
+    def fail(self: Ending) -> int:
         raise ZeroDivisionError
 
-    assert "as it should not" in law_broken(folder, PulseActor, "_skipped", fail)
+    assert "as it should not" in law_broken(folder, Ending, "_skipped", fail)

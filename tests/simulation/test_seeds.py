@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from .replay import LAWFUL
 from .seeds import seeds
 from .world import World
 
@@ -36,17 +38,30 @@ def test_no_law_is_broken_on_any_day(seed: int, folder: Path) -> None:
             JOURNAL.write_text("\n".join(world.journal) + "\n")
 
 
-def test_a_seed_replays_to_the_byte_in_another_process() -> None:
+def replayed(*args: str) -> str:
+    """Return what another process makes of a seed; it must be the same in any."""
     first, second = (
         subprocess.run(
-            [sys.executable, "-m", "simulation.replay", "2"],
+            [sys.executable, "-m", "simulation.replay", *args],
             cwd=TESTS,
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{TESTS}:{SUPPORT}"},
             capture_output=True,
             check=True,
+            text=True,
             timeout=120,
         ).stdout
         for hash_seed in ("1", "2")
     )
     assert first == second
-    assert int(first.split()[0]) > 100, "too little happened"
+    return first
+
+
+def test_a_seed_replays_to_the_byte_in_another_process() -> None:
+    events, _, broken = replayed("2").split(maxsplit=2)
+    assert int(events) > 100, "too little happened"
+    assert broken == LAWFUL
+
+
+def test_a_seed_that_fails_is_told_and_fails_alike_in_another_process() -> None:
+    _, _, broken = replayed("2", "faulty").split(maxsplit=2)
+    assert re.match("SEED=[0-9]+ (a turn was run twice|two attempts)", broken)

@@ -15,8 +15,9 @@ from mission_control.supervisor import Ref
 
 from .climate import Climate
 from .faults import running
-from .people import PROJECTS, SOULS
+from .owners import MOST
 from .places import new_folder
+from .turns import SOULS
 from .world import World
 
 pytestmark = pytest.mark.slow
@@ -54,8 +55,8 @@ class Crew(World):
 
     async def _pass(self) -> None:
         self.agents.calm = True
-        await self.people.found()
-        for project in PROJECTS:
+        await self.owners.found()
+        for project in self.people.projects:
             for soul in SOULS:
                 for number in (1, 2):
                     title = f"{soul} {number}"
@@ -118,7 +119,7 @@ def test_a_crew_whose_actors_are_killed_does_all_its_work(several: list[Killing]
     with new_folder() as folder:
         world = Crew(folder, several)
         world.run()
-        assert len(world.laws.tasks) == len(PROJECTS) * len(SOULS) * 2
+        assert len(world.laws.tasks) == MOST * len(SOULS) * 2
     assert world.all_run
 
 

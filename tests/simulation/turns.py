@@ -13,16 +13,17 @@ from mission_control.actors import Outcome, OutcomeKind
 from mission_control.storage import MissionError
 
 from .host import Run
-
-Call = Callable[..., Awaitable[Any]]
+from .writing import Call, Writing
 
 SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED, "", "said the agent", tokens=10, cost_usd=0.01)
 """What it takes adds up to what people say may be taken a day."""
 FAILED = Outcome(OutcomeKind.FAILED, "the simulated agent failed")
 
+SOULS = ("nakia", "okoye", "shuri")
+
 ENDS = {
     "done": 10, "go_on": 5, "help": 2, "give_back": 1, "fail": 3, "hang": 2, "babble": 1,
-    "announce": 1, "message": 2, "meddle": 3,
+    "announce": 1, "message": 2, "meddle": 3, "hand_off": 2,
 }  # fmt: skip
 """How a turn at a task ends, and how often."""
 
@@ -38,6 +39,10 @@ class Agents:
     """Ids of all there are, also where an agent should not look."""
     calm: bool = False
     """From now on they only do what they should."""
+    writing: Writing = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.writing = Writing(self.chance, self.call)
 
     async def turn(self, run: Run) -> Outcome:
         """Do one turn."""
@@ -55,10 +60,18 @@ class Agents:
     async def _work(self, run: Run) -> Outcome:
         for _ in range(1 if self.calm else self.chance.randrange(1, 3)):
             await self._pause(run)
-            await self._tool(run, "mission.control.log_event", thought="hm")
+            await self._tool(run, "mission.control.log_event", thought=self._thought(run))
+            await self.writing.do(run)
         how = "done" if self.calm else self.chance.choices([*ENDS], [*ENDS.values()])[0]
         end: Callable[[Run], Awaitable[Outcome]] = getattr(self, f"_{how}")
         return await end(run)
+
+    def _thought(self, run: Run) -> str:
+        called = self.chance.choice(["", "", "", self._other(run)])
+        return f"hm, @{called} may know" if called and not self.calm else "hm"
+
+    def _other(self, run: Run) -> str:
+        return self.chance.choice([soul for soul in SOULS if soul != run.order.soul])
 
     async def _done(self, run: Run) -> Outcome:
         await self._tool(run, "mission.task.move", new_status="done")
@@ -95,11 +108,11 @@ class Agents:
         return SUCCEEDED
 
     async def _message(self, run: Run) -> Outcome:
-        soul, _, project = run.order.agent_id.partition(":")
-        other = self.chance.choice([s for s in ("nakia", "okoye", "shuri") if s != soul])
-        await self._tool(
-            run, "mission.agent.message", instance_id=f"{other}:{project}", text="hello"
-        )
+        await self._tool(run, "mission.agent.message", to=self._other(run), text="hello")
+        return SUCCEEDED
+
+    async def _hand_off(self, run: Run) -> Outcome:
+        await self._tool(run, "mission.task.hand_off", to=self._other(run), note="yours now")
         return SUCCEEDED
 
     async def _meddle(self, run: Run) -> Outcome:

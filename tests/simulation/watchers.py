@@ -8,9 +8,10 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from mission_control.actors import Because, why_all
-from mission_control.storage import Forbidden, MissionError, PulseState
+from mission_control.actors import Because, FileLedger, why_all
+from mission_control.storage import MissionError, PulseState
 from mission_control.storage.commands import LogEvent
+from mission_control.storage.files import AgentAccess, WriteFile, fingerprint
 
 from .host import Host, Run
 from .life import Life
@@ -56,24 +57,36 @@ class Watchers:
         return since
 
     async def try_late_words(self) -> None:
-        """Let attempts that have ended write, by the fence that they had."""
+        """Let attempts that have ended speak and write, by the fence that they had."""
         while True:
             await trio.sleep(self.chance.expovariate(1 / 1_800.0))
             ended = [run for run in self.host.runs.values() if not run.active and run.fence]
             life = self.life()
             if ended and life is not None:
-                await self._speak(life, self.chance.choice(ended[-5:]))
+                await self._try(life, self.chance.choice(ended[-5:]))
+
+    async def _try(self, life: Life, run: Run) -> None:
+        try:
+            if life.mission.reads.pulse(run.order.pulse_id).state is not PulseState.ENDED:
+                return
+            await self.chance.choice([self._speak, self._write])(life, run)
+        except MissionError:
+            return  # it is refused, as it must; or the storage is being started, or is full
+        self.fail(f"an attempt of {run.order.agent_id} that had ended wrote something")
 
     async def _speak(self, life: Life, run: Run) -> None:
-        task_id, agent_id = run.order.task_id, run.order.agent_id
-        try:
-            pulse = life.mission.reads.pulse(run.order.pulse_id)
-            if task_id is None or pulse.state is not PulseState.ENDED:
-                return
-            late = LogEvent(task_id, "late words", by_agent=agent_id)
-            await life.mission.store.write(late, by=agent_id, fence=run.fence)
-        except Forbidden:
-            return
-        except MissionError:
-            return  # the storage is being started, or is full
-        self.fail(f"an attempt of {agent_id} that had ended wrote something")
+        late = LogEvent(str(run.order.task_id), "late words", by_agent=run.order.agent_id)
+        await life.mission.store.write(late, by=run.order.agent_id, fence=run.fence)
+
+    async def _write(self, life: Life, run: Run) -> None:
+        order, wanted = run.order, WriteFile("src/late.txt", b"late words\n")
+        ledger = FileLedger(
+            life.mission,
+            order.project_id,
+            order.agent_id,
+            fingerprint(wanted),
+            fence=run.fence,
+            agent_id=order.agent_id,
+        )
+        access = AgentAccess(order.project_id, order.soul)
+        await life.mission.files.change(access, wanted, ledger=ledger)

@@ -16,25 +16,30 @@ import tenacity
 import trio
 from trio.testing import MockClock
 
-from mission_control.actors import Home, PulseSettings
+from mission_control.actors import Home, PulseOrder, PulseSettings
 from mission_control.actors._attempt import Unsettled
 from mission_control.actors._pulse import AgentSilent
-from mission_control.gateway_bridge import LOCAL, call
+from mission_control.gateway_bridge import LOCAL, Caller, call
 from mission_control.gateway_bridge._callers import of_agent
 from mission_control.storage import Deadline, Limited, Unauthenticated, Unavailable
 from mission_control.supervisor import ActorDead, Crash, Event, StartFailed, SupervisorGaveUp
 
+from .boards import Boards
 from .climate import Climate
 from .faults import Faults
 from .host import Host, Run
 from .laws import Laws
 from .life import Life, Terms, TimeOfDay, living
 from .machine import Machine, one_thread
+from .owners import Owners
 from .pace import seldom
+from .papers import Papers
+from .past import Past
 from .people import People
 from .replacing import replacing
 from .seeds import scheduling, stream
 from .turns import Agents
+from .unfinished import lost, unfinished
 from .watchers import Watchers
 
 DAY_S = 86_400.0
@@ -67,6 +72,7 @@ class World:
     machine: Machine
     host: Host
     people: People
+    owners: Owners
     agents: Agents
     faults: Faults
 
@@ -76,9 +82,12 @@ class World:
         self.journal: list[str] = []
         self.broken: str | None = None
         self.home = Home(folder / "home")
-        self.laws = Laws(self.fail)
+        papers = Papers(self.home.projects, folder / "outside", self.fail)
+        self.laws = Laws(self.home, self.fail, papers)
+        self.boards = Boards(self.home, self.fail)
         self.life: Life | None = None
         self.clock = TimeOfDay()
+        self.past = Past(self.home, self.clock, papers, self.fail, self.note)
         self._scope = trio.CancelScope()
 
     def note(self, what: str) -> None:
@@ -104,6 +113,8 @@ class World:
         if self.broken is None:
             with contextlib.closing(sqlite3.connect(self.home.database)) as connection:
                 self.laws.whole(connection)
+            self.laws.look_at_papers()
+            self.laws.estates.require_no_folders()
         if self.broken is not None:
             raise LawBroken(f"SEED={self.seed} {self.broken}")
 
@@ -148,10 +159,18 @@ class World:
             chance("host"),
             self.fail,
             self.note,
+            self._brief,
             SETTINGS.max_running,
             SETTINGS.max_running_per_project,
         )
         self.people = People(chance("people"), self._as_operator, self.note, self.climate.deeds_s)
+        self.owners = Owners(
+            chance("owners"),
+            self.people,
+            lambda: self.laws.briefs,
+            self.past.keep,
+            3 * self.climate.deeds_s,
+        )
         self.faults = Faults(
             chance("faults"),
             self.clock,
@@ -164,11 +183,15 @@ class World:
         nursery.start_soon(watchers.watch_tasks)
         nursery.start_soon(watchers.try_late_words)
 
+    def _brief(self, order: PulseOrder) -> None:
+        self.laws.briefs.given(order)
+
     async def _pass(self) -> None:
-        await self.people.found()
+        await self.owners.found()
         with trio.move_on_after(DAY_S):
             async with trio.open_nursery() as troubles:
                 troubles.start_soon(self.people.work)
+                troubles.start_soon(self.owners.work)
                 troubles.start_soon(self.faults.work)
         self.note("calm")
         self.faults.end()
@@ -181,7 +204,10 @@ class World:
         chances = stream(self.seed, "mission")
         terms = Terms(self.home, self.clock, self.host, SETTINGS, chances, self._hear)
         while True:
-            self.machine = Machine(chance, self.laws.committed)
+            if self.faults.wants_the_past:
+                self.faults.wants_the_past = False
+                self._go_back(chance)
+            self.machine = Machine(chance, self._committed)
             self.note("a life begins")
             try:
                 with trio.CancelScope() as scope:
@@ -193,6 +219,18 @@ class World:
                 self.life = None
             self.note("a life is over")
             await trio.sleep(chance.uniform(1.0, 600.0))
+
+    def _committed(self, connection: sqlite3.Connection) -> None:
+        self.laws.committed(connection)
+        self.faults.committed(self.laws.touched)
+
+    def _go_back(self, chance: random.Random) -> None:
+        """Restore a backup; nobody does so under agents that are at work."""
+        self.host.start_again()
+        laws = self.past.restore(chance)
+        if laws is not None:
+            self.laws = laws
+            self.people.remember({task["title"] for task in laws.tasks.values()})
 
     def _hear(self, event: Event) -> None:
         reason = getattr(event, "reason", None)
@@ -211,24 +249,30 @@ class World:
         self.fail(f"forgotten: {next(self._left())}")
 
     def _left(self) -> Iterator[str]:
-        for task in self.laws.tasks.values():
-            if task["status"] not in (2, 4):
-                yield f"task {task}"
-        for pulse in self.laws.open_pulses.values():
-            yield f"pulse {pulse}"
-        for message in self.laws.messages.values():
-            if message["read_by"] is None and message["wakes"]:
-                yield f"message {message}"
-        titles = [task["title"] for task in self.laws.tasks.values()]
-        for title in sorted(self.people.made - self.people.deleted):
-            if titles.count(title) != 1:
-                yield f"{title} was acknowledged, and is there {titles.count(title)} times"
+        yield from unfinished(self.laws)
+        yield from lost(self.laws, self.people)
+        for mirror in self.boards.stale(self.laws.estates.active):
+            yield f"{mirror} is out of date"
 
     async def _as_operator(self, method: str, /, **params: Any) -> Any:
         life = self.life
         if life is None:
             raise Unavailable("no sidecar runs", retry_after_ms=1000)
-        return await call(life.mission, LOCAL, method, params)
+        answer = await self._ask(life, LOCAL, method, params)
+        if method == "mission.task.create":
+            self._look_at_board(answer["task"])
+        return answer
+
+    def _look_at_board(self, task: dict[str, Any]) -> None:
+        """Unless it is the answer of old, to a key that was sent again, and the project is gone."""
+        if task["id"] in self.laws.tasks and task["project_id"] in self.laws.estates.kept:
+            self.boards.told(task)
+
+    async def _ask(self, life: Life, caller: Caller, method: str, params: dict[str, Any]) -> Any:
+        answer = await call(life.mission, caller, method, params)
+        if not life.machine.on:
+            raise Unavailable("the answer never came", retry_after_ms=1000)
+        return answer
 
     async def _as_agent(self, run: Run, method: str, /, **params: Any) -> Any:
         life = self.life
@@ -238,4 +282,7 @@ class World:
         if identity is None:
             raise Unauthenticated("the pulse has ended")
         run.fence = identity.fence
-        return await call(life.mission, of_agent(identity), method, params)
+        answer = await self._ask(life, of_agent(identity), method, params)
+        if "before_sha256" in answer and self.laws.papers is not None:
+            self.laws.papers.made(run.order.project_id, answer)
+        return answer
