@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
+import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -28,6 +28,7 @@ from mission_control.storage import (
     uuid7,
 )
 from mission_control.storage import commands as c
+from mission_control.storage._appends import Appends
 from mission_control.supervisor import Actor, ChildSpec, Ref, System
 
 WRITERS: Final = 100
@@ -226,7 +227,9 @@ def _writing_thread(board: Board) -> Iterator[Log]:
 
 def _commit_one(connection: sqlite3.Connection, command: c.LogEvent) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    command.apply(Transaction(connection, _now(), "operator", os.urandom(16)))
+    appends = Appends(connection)
+    command.apply(Transaction(appends, _now(), "operator", random.getrandbits(64)))
+    appends.finish()
     connection.execute("COMMIT")
 
 
@@ -240,7 +243,7 @@ def _now() -> int:
 
 def _rows(board: Board, task_id: str) -> _Rows:
     at = _now()
-    id_ = uuid7(at, int.from_bytes(os.urandom(16)))
+    id_ = uuid7(at, random.getrandbits(74))
     kind = "thought"
     event = (id_, board.project_id, task_id, None, None, kind, _THOUGHT, _ACTION, at)
     image = json.dumps(dict(zip(_COLUMNS, event, strict=True)), ensure_ascii=False)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -219,7 +218,7 @@ class _Plane:
         self.mission = Mission(
             system=system,
             home=home,
-            store=Store(system, clock, random.SystemRandom()),
+            store=Store(system, clock),
             reads=reads,
             files=files,
             clock=clock,

@@ -18,7 +18,7 @@ from ._errors import (
     from_wire,
 )
 from ._folders import pack_folder, remove_folder
-from ._group import StorageFailed, Write, run_write
+from ._group import StorageFailed, Write
 from ._ids import slug, uuid7
 from ._instance import HomeInUse, hold_home
 from ._lease import Fence, agent_lease
@@ -129,7 +129,6 @@ __all__ = [
     "record_of",
     "remove_folder",
     "replace_file",
-    "run_write",
     "slug",
     "sweep_staged",
     "sync_folder",

@@ -77,7 +77,7 @@ class StorageActor(Actor[Write]):
             connection,
             on_commit=self._on_commit,
             on_failure=self._note_failure,
-            on_settled=self._note_room,
+            on_room=self._note_room,
             condition=self._condition,
             checkpoints=Checkpoints(self._path),
         )
@@ -163,7 +163,7 @@ class Store:
         if ref is None or self.condition.failure is not None:
             why = self.condition.failure or "storage is starting"
             raise Unavailable(why, retry_after_ms=1000 if self.condition.failure else 200)
-        write = Write(command, self.clock.now_us(), by, self.rng.randbytes(16), key, fence)
+        write = Write(command, self.clock.now_us(), by, self.rng.getrandbits(64), key, fence)
         try:
             result: R = await ref.ask(write, timeout=ANSWER_WITHIN_S)
         except AskTimeout as late:

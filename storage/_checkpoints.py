@@ -12,7 +12,7 @@ neither syncs the file nor lets the log begin anew: it takes three.
 Before 3.51.3 SQLite itself has a fault (https://sqlite.org/wal.html#walresetbug): a checkpoint that
 begins when the one before it has left nothing, while a commit lets the log begin anew, takes for
 folded what is not.  So the first two begin only after a commit that came after the one before, the
-third while nobody can commit; and the writer's connection makes none as long as this thread does.
+third while nobody can commit; and the writer's connection makes none while a fold is under way.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Checkpoints:
         self._due = threading.Event()
         self._committed = threading.Event()
         self._closing = False
+        self.folding = False
+        """Whether a fold is under way."""
         self._turn = threading.Lock()
         self._next = threading.Lock()
         """Held by who waits for a turn, so that a busy writer does not take them all."""
@@ -87,12 +89,15 @@ class Checkpoints:
         while self._waited_for(self._due):
             try:
                 connection = connection or open_writer(self._path)
+                self.folding = True
                 self._fold(connection)
             except (sqlite3.Error, OSError) as error:
                 # The writer will meet it too, and it is there that it is judged.
                 log.warning("the write-ahead log cannot be folded into the database: %s", error)
                 with self._between_groups():
                     self._begin_anew()
+            finally:
+                self.folding = False
         if connection is not None:
             connection.close()
 

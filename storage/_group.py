@@ -12,7 +12,6 @@ from ._appends import Appends
 from ._errors import Conflict, Internal, Invalid, Limited, MissionError, Unavailable
 from ._idempotency import apply_once
 from ._lease import Fence, holder_of
-from ._table import TASK_EVENTS
 from ._transaction import Command, Transaction
 
 _FATAL = {
@@ -62,7 +61,8 @@ class Write:
     command: Command[Any]
     at: int
     by: str
-    seed: bytes
+    seed: int
+    """64 bits of chance, of which its ids are made."""
     key: str | None = None
     """Idempotency key: the same key and command give the same answer and no second effect."""
     fence: Fence | None = None
@@ -78,7 +78,7 @@ class Item:
     result: Any = None
     error: Exception | None = None
 
-    def settle(self) -> None:
+    def tell(self) -> None:
         """Tell the asker."""
         if self.error is None:
             self.reply.answer(self.result)
@@ -86,13 +86,7 @@ class Item:
             self.reply.fail(self.error)
 
 
-def appends_to(connection: sqlite3.Connection) -> Appends:
-    """Return what the groups of a connection are run with, one after the other."""
-    return Appends(connection, TASK_EVENTS.rows)
-
-
 def commit_group(
-    connection: sqlite3.Connection,
     items: Sequence[Item],
     appends: Appends,
     before_commit: Callable[[], None] = lambda: None,
@@ -103,40 +97,38 @@ def commit_group(
     them has been acknowledged.
 
     Args:
-        connection: that of *appends*.
         items: none of them has an outcome.
-        appends: from `appends_to`.
+        appends: of the connection, and of all its groups.
         before_commit: is called when only the disk is left to be waited for.
 
     Raises:
         StorageFailed: nothing of the group can be relied on, nor can the connection.
     """
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        apply_each(connection, items, appends)
+        appends.connection.execute("BEGIN IMMEDIATE")
+        apply_each(items, appends)
         before_commit()
-        connection.execute("COMMIT")
+        appends.connection.execute("COMMIT")
     except (sqlite3.Error, *_MISFITS) as error:
-        appends.forget()
-        _take_back(connection, error)
-        _judge(connection, error, items, appends)
+        appends.abandon()
+        _take_back(appends.connection, error)
+        _judge(error, items, appends)
 
 
-def apply_each(connection: sqlite3.Connection, items: Iterable[Item], appends: Appends) -> None:
+def apply_each(items: Iterable[Item], appends: Appends) -> None:
     """Run *items* one after the other in the transaction that is open."""
-    appends.begin_group()
     for item in items:
         if item.reply.abandoned:
             item.error = Unavailable("withdrawn: its caller went away before it had begun")
         else:
             appends.begin()
-            _apply(connection, item, appends)
+            _apply(item, appends)
     appends.finish()
 
 
-def _apply(connection: sqlite3.Connection, item: Item, appends: Appends) -> None:
+def _apply(item: Item, appends: Appends) -> None:
     try:
-        item.result = run_write(connection, item.write, appends)
+        item.result = _run(item.write, appends)
     except MissionError as refusal:
         item.error = refusal
     except sqlite3.IntegrityError as clash:
@@ -153,18 +145,11 @@ def _apply(connection: sqlite3.Connection, item: Item, appends: Appends) -> None
         appends.drop()
 
 
-def run_write(connection: sqlite3.Connection, write: Write, appends: Appends | None = None) -> Any:
-    """Run one command inside a transaction that is open; return its result.
-
-    Rows that may wait for those of other commands are left with *appends*, where it is given.
-
-    Raises:
-        Forbidden: its fence does not hold, so nothing of it was looked at.
-        MissionError: the command was refused.
-    """
+def _run(write: Write, appends: Appends) -> Any:
     # Before the key: what an attempt may do ended with it, also to be told what it has done.
-    pulse_id = None if write.fence is None else holder_of(connection, write.fence)
-    tx = Transaction(connection, write.at, write.by, write.seed, pulse_id, appends)
+    fence = write.fence
+    pulse_id = None if fence is None else holder_of(appends.connection, fence)
+    tx = Transaction(appends, write.at, write.by, write.seed, pulse_id)
     if write.key is None:
         return write.command.apply(tx)
     return apply_once(tx, write.command, write.key)
@@ -188,9 +173,7 @@ def _take_back(connection: sqlite3.Connection, cause: Exception) -> None:
         raise StorageFailed(f"the database failed: {cause}; then {error}") from cause
 
 
-def _judge(
-    connection: sqlite3.Connection, error: Exception, items: Sequence[Item], appends: Appends
-) -> None:
+def _judge(error: Exception, items: Sequence[Item], appends: Appends) -> None:
     """Decide what an error of the whole group means for its members."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     for item in items:
@@ -206,7 +189,7 @@ def _judge(
         items[0].error = _alone(error, code)
     else:
         for item in items:
-            commit_group(connection, [item], appends)
+            commit_group([item], appends)
 
 
 def _alone(error: Exception, code: int) -> MissionError:

@@ -22,22 +22,24 @@ class Pace:
     def __init__(self) -> None:
         """Expects nothing of the disk before it has seen it."""
         self._each_s = 0.0
-        self._commit_s = float("inf")
+        self._commit_s: float | None = None
         self._crowd = 0
 
     def note(self, commands: int, applying_s: float, committing_s: float) -> None:
         """So long the commands of a group took, and their commit."""
         each_s = applying_s / commands
-        if self._commit_s == float("inf"):
+        if self._commit_s is None:
             self._each_s, self._commit_s = each_s, committing_s
-        self._each_s += _WEIGHT * (each_s - self._each_s)
-        self._commit_s += _WEIGHT * (committing_s - self._commit_s)
+        else:
+            self._each_s += _WEIGHT * (each_s - self._each_s)
+            self._commit_s += _WEIGHT * (committing_s - self._commit_s)
 
     def size(self, waiting: int, unanswered: int) -> int:
         """Return how many of those who wait to write, while others wait for answers only."""
         # Who was answered a moment ago comes back: a crowd is forgotten slowly.
         self._crowd = max(waiting + unanswered, self._crowd * 3 // 4)
         size = min(waiting, MAX_GROUP)
-        if self._crowd >= WORTH_HALVING and self._commit_s < self._crowd * self._each_s:
-            size = min(size, (self._crowd + 1) // 2)
-        return size
+        if self._crowd < WORTH_HALVING or self._commit_s is None:
+            return size
+        is_quick = self._commit_s < self._crowd * self._each_s
+        return min(size, (self._crowd + 1) // 2) if is_quick else size

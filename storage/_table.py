@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin, get_t
 
 import attrs
 
-from ._appends import Insert
 from ._errors import Invalid, NotFound
+from ._insert import Insert
 from ._records import (
     Agent,
     Budget,
@@ -98,7 +98,6 @@ class Table(Generic[R]):
         self.rows = Insert.into(name, fields)
         self.insert = self.rows.one
         self.select = f"SELECT {self.columns} FROM {name}"  # noqa: S608
-        self._select_one = f"{self.select} WHERE id = ? LIMIT 1"
         self.delete = f"DELETE FROM {name} WHERE id = ?"  # noqa: S608
         self._by_id = f"{self.select} WHERE id = ?"
 
@@ -119,7 +118,9 @@ class Table(Generic[R]):
         # json.dumps takes four times as long over a row.
         return self._object % tuple(
             [
-                encode_basestring(cell) if type(cell) is str else "null" if cell is None else cell
+                encode_basestring(cell)
+                if isinstance(cell, str)
+                else ("null" if cell is None else cell)
                 for cell in row
             ]
         )

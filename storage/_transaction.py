@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
 
-from ._appends import LOG, Appends
+from ._appends import Appends
 from ._ids import uuid7
 from ._records import TaskOwner
 from ._table import TASK_EVENTS, TASK_OWNERS, Table
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-MAX_IDS = 1 << 10
-"""Of one command, so that none of its ids is of a command with the next seed."""
 
 
 class Command(Protocol[R_co]):
@@ -45,26 +41,23 @@ class Transaction:
         pulse_id: the attempt that the actor is in, where it is an agent in one.
     """
 
-    _connection: sqlite3.Connection
+    _appends: Appends
     at: int
     actor: str
-    _seed: bytes
+    _seed: int
     pulse_id: str | None = None
-    _appends: Appends | None = None
-    """Where rows wait that are written with those of others; None writes each at once."""
     _ids: int = 0
 
     @property
     def connection(self) -> sqlite3.Connection:
         """The database as the command has left it so far."""
-        if self._appends is not None:
-            self._appends.settle()
-        return self._connection
+        return self._appends.catch_up()
 
     def new_id(self) -> str:
         """Return an id that no other has; run again, the command gets the same ones."""
         self._ids += 1
-        return uuid7(self.at, int.from_bytes(self._seed, "big") * MAX_IDS + self._ids)
+        # Counted up far from the ids of the next seed.
+        return uuid7(self.at, (self._seed << 10) + self._ids)
 
     def get(self, table: Table[R], id_: str) -> R:
         """Return one record.
@@ -73,7 +66,7 @@ class Transaction:
             NotFound: there is none with this id.
         """
         # No row that waits is of another table: most commands begin with such a look.
-        connection = self.connection if table is TASK_EVENTS else self._connection
+        connection = self.connection if table is TASK_EVENTS else self._appends.connection
         record = table.get(connection, id_)
         if record is None:
             raise table.missing(id_)
@@ -85,9 +78,10 @@ class Transaction:
         Raises:
             NotFound: there is no such card.
         """
-        if self._appends is None:
-            return self.get(TASK_OWNERS, task_id)
-        return self._appends.owner(task_id, partial(self.get, TASK_OWNERS, task_id))
+        owner = self._appends.owner(task_id)
+        if owner is None:
+            raise TASK_OWNERS.missing(task_id)
+        return owner
 
     def find(self, table: Table[R], where: str, *args: object) -> R | None:
         """Return the first record that *where* (SQL, with `?`) finds."""
@@ -124,17 +118,16 @@ class Transaction:
 
     def _write(self, table: Table[R], sql: str, record: R, event: str) -> R:
         row = table.row(record)
-        if table is TASK_EVENTS and self._appends is not None:
+        image = table.image(row)
+        if not image.isascii():
+            image.encode()  # half a character is refused here, not with the whole group at its end
+        if table is TASK_EVENTS:
             self._appends.stream(row)
         else:
             self.connection.execute(sql, row)
-        self._log(table, record, event, table.image(row))
+        self._log(table, record, event, image)
         return record
 
     def _log(self, table: Table[R], record: Any, event: str, after: str | None) -> None:
         project_id = record.id if table.name == "projects" else getattr(record, "project_id", None)
-        row = (project_id, event, table.name, record.id, self.actor, self.at, after)
-        if self._appends is None:
-            self._connection.execute(LOG.one, row)
-        else:
-            self._appends.log(row)
+        self._appends.log((project_id, event, table.name, record.id, self.actor, self.at, after))

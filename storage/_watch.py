@@ -32,8 +32,11 @@ class FileWatch:
         self._tolerated = WAL_LIMIT_BYTES
         self._told_of_others = False
 
-    def look(self) -> bool:
-        """Notice what has happened since the last look; return whether others have written."""
+    def look(self, *, may_empty: bool = True) -> bool:
+        """Notice what has happened since the last look; return whether others have written.
+
+        Without *may_empty* a log that has grown is left as it is, for now.
+        """
         others = self._look_for_others()
         try:
             size = self._wal.stat().st_size
@@ -41,7 +44,8 @@ class FileWatch:
             size = 0
         self._condition.wal_bytes = size
         if size > self._tolerated:
-            self._empty_log(size)
+            if may_empty:
+                self._empty_log(size)
         elif size <= WAL_LIMIT_BYTES:
             self._tolerated = WAL_LIMIT_BYTES
         return others

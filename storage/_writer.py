@@ -1,13 +1,10 @@
 """The writer: one thread, one connection, one transaction for each group of commands.
 
 While a commit runs, commands queue; the next group is taken from what has queued by then, so a
-busy disk makes larger groups and no timer is needed.  Answers are given after the commit has
-returned, all of a group in one wake-up of the loop; where another group waits to be written, that
-is when it has come to its commit: this thread then waits for the disk, and does not fight the
-loop for the interpreter's lock.
-
-Those who got their answers together write again together, in the next passes of the loop.  Their
-commands are handed over when no pass brings more.
+busy disk makes larger groups and no timer is needed.  Answers are given after the commit, all of a
+group in one wake-up of the loop.  While another group waits to be written, they are given as that
+one's commit begins: then this thread waits for the disk, and leaves the interpreter's lock to the
+loop.
 """
 
 from __future__ import annotations
@@ -17,21 +14,21 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
 import trio
 
+from ._appends import Appends
 from ._checkpoints import Checkpoints
 from ._condition import StorageCondition
-from ._group import Answer, Item, StorageFailed, Write, appends_to, commit_group
-from ._pace import MAX_GROUP, Pace
+from ._gathering import Gathering
+from ._group import Answer, Item, StorageFailed, Write, commit_group
+from ._pace import Pace
 from ._watch import FileWatch
 
 log = logging.getLogger("mission_control.storage")
-
-MAX_PASSES = 4
-"""For so many passes of the loop, commands wait for others to come along."""
 
 
 class Writer:
@@ -43,7 +40,7 @@ class Writer:
         *,
         on_commit: Callable[[], None],
         on_failure: Callable[[StorageFailed], None],
-        on_settled: Callable[[], None] = lambda: None,
+        on_room: Callable[[], None] = lambda: None,
         condition: StorageCondition | None = None,
         checkpoints: Checkpoints | None = None,
         pace: Pace | None = None,
@@ -55,7 +52,7 @@ class Writer:
             on_commit: there is something to read.  Called before any asker of the group is
                 answered; only a hint, so what it raises is logged.
             on_failure: nothing will be written any more.  Called once.
-            on_settled: `pending` is smaller.
+            on_room: there is room for more: `pending` is smaller.
             condition: where to write down what is noticed.
             checkpoints: is told how much was written, and lives as long as the writer; without,
                 the log is folded by the commit that fills it.
@@ -64,30 +61,28 @@ class Writer:
         self._connection = connection
         self._on_commit = on_commit
         self._on_failure = on_failure
-        self._on_settled = on_settled
+        self._on_room = on_room
         self._checkpoints = checkpoints
-        self._turn: Callable[[], contextlib.AbstractContextManager[None]] = (
-            contextlib.nullcontext if checkpoints is None else checkpoints.turn
-        )
-        self._watch = FileWatch(connection, condition or StorageCondition())
-        self._appends = appends_to(connection)
-        self._queue: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
-        self._gathered: list[Item] = []
-        self._pace = pace or Pace()
-        self._waiting: list[Item] = []
-        self._committed: list[Item] = []
-        """Not answered yet."""
-        self._ending = False
         self._token = trio.lowlevel.current_trio_token()
-        self._failed: StorageFailed | None = None
-        self._reported = False
+        self._queue: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
+        self._failed: StorageFailed | None = None
+        # The loop's.
         self.pending = 0
         """Commands that have been submitted and not answered."""
+        self._gathering = Gathering(self._token, self._queue.put)
+        self._reported = False
+        # The thread's.
+        self._watch = FileWatch(connection, condition or StorageCondition())
+        self._appends = Appends(connection)
+        self._pace = pace or Pace()
+        self._waiting: list[Item] = []
+        self._unanswered: list[Item] = []
+        self._ending = False
 
     def start(self) -> None:
         """Begin to write."""
-        self._hand_over()
+        self._gathering.end()
         if self._checkpoints is not None:
             self._checkpoints.start(self._connection)
         self._thread.start()
@@ -95,38 +90,19 @@ class Writer:
     def submit(self, write: Write, reply: Answer) -> None:
         """Queue *write*; its outcome goes to *reply*."""
         self.pending += 1
-        self._gathered.append(Item(write, reply))
-        if len(self._gathered) == 1:
-            self._token.run_sync_soon(self._gather, 1, MAX_PASSES)
-        elif len(self._gathered) >= MAX_GROUP:
-            self._hand_over()
-
-    def _gather(self, seen: int, passes: int) -> None:
-        """Hand over once a pass of the loop has brought nothing more."""
-        found = len(self._gathered)
-        if found > seen and passes > 0:
-            self._token.run_sync_soon(self._gather, found, passes - 1)
-        else:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
+        self._gathering.add(Item(write, reply))
 
     async def close(self) -> None:
         """Write what is queued, then close the connection.  Must not be cancelled: shield it."""
-        self._hand_over()
+        self._gathering.end()
         self._queue.put(None)
         await trio.to_thread.run_sync(self._thread.join)
 
-    # Everything below runs on the writer's thread, except _deliver.
+    # Everything below runs on the writer's thread, except _deliver and what it calls.
 
     def _run(self) -> None:
         while self._take():
-            group = self._next_group()
-            self._settle(group)
-            self._committed += group
+            self._write_some()
         self._answer()
         if self._checkpoints is not None:
             self._checkpoints.close()
@@ -138,29 +114,39 @@ class Writer:
         """Collect what was handed over, waiting for it; return whether there is any."""
         if not self._waiting and self._queue.empty():
             self._answer()  # no commit follows that they could be answered in
-        while not self._ending and not (self._waiting and self._queue.empty()):
-            more = self._queue.get()
-            if more is None:
-                self._ending = True
-            else:
-                self._waiting += more
+        if not self._waiting and not self._ending:
+            self._collect()
+        while not self._queue.empty():
+            self._collect()
         return bool(self._waiting)
 
-    def _next_group(self) -> list[Item]:
-        size = self._pace.size(len(self._waiting), len(self._committed))
+    def _collect(self) -> None:
+        items = self._queue.get()
+        if items is None:
+            self._ending = True
+        else:
+            self._waiting += items
+
+    def _write_some(self) -> None:
+        size = self._pace.size(len(self._waiting), len(self._unanswered))
         group, self._waiting = self._waiting[:size], self._waiting[size:]
-        return group
+        came_to_commit = self._settle(group)
+        self._unanswered += group
+        if not came_to_commit:
+            self._answer()  # nor were those before it, and nobody knows when the next will
 
     def _fold_log(self) -> None:
         """Bring the write-ahead log into the file: readers may be open still, and cannot."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _settle(self, items: Sequence[Item]) -> None:
+    def _settle(self, items: Sequence[Item]) -> bool:
+        """Run a group and judge it; return whether it came to its commit."""
+        came_to_commit = False
         if self._failed is None:
             try:
                 with self._turn():
-                    self._write(items)
+                    came_to_commit = self._commit(items)
                     if self._checkpoints is not None:
                         self._checkpoints.note(len(items))
             except StorageFailed as failure:
@@ -171,23 +157,39 @@ class Writer:
             for item in items:
                 # Each its own: an error collects the traces of all who raise it.
                 item.result, item.error = None, self._failed.again()
+        return came_to_commit
 
-    def _write(self, items: Sequence[Item]) -> None:
-        began = ready = perf_counter()
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have the database to oneself."""
+        if self._checkpoints is None:
+            yield
+            return
+        if self._checkpoints.folding:
+            self._answer()  # that may take as long as ten commits
+        with self._checkpoints.turn():
+            yield
+
+    def _commit(self, items: Sequence[Item]) -> bool:
+        began, ready = perf_counter(), None
 
         def before_commit() -> None:
             nonlocal ready
             ready = perf_counter()
             self._answer()
 
-        if self._watch.look():
+        folding = self._checkpoints is not None and self._checkpoints.folding
+        if self._watch.look(may_empty=not folding):
             self._appends.forget()
-        commit_group(self._connection, items, self._appends, before_commit)
+        commit_group(items, self._appends, before_commit)
+        if ready is None:
+            return False
         self._pace.note(len(items), ready - began, perf_counter() - ready)
+        return True
 
     def _answer(self) -> None:
-        """Have those answered whose commands are committed."""
-        items, self._committed = self._committed, []
+        """Have those answered whose commands are committed or refused."""
+        items, self._unanswered = self._unanswered, []
         if not items:
             return
         try:
@@ -200,11 +202,11 @@ class Writer:
         if any(item.error is None for item in items):
             self._tell_of_commit()
         for item in items:
-            item.settle()
+            item.tell()
         if self._failed is not None and not self._reported:
             self._reported = True
             self._on_failure(self._failed)
-        self._on_settled()
+        self._on_room()
 
     def _tell_of_commit(self) -> None:
         try:

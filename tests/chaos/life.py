@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -107,9 +106,9 @@ def answer_before_the_commit(order: Order) -> None:
     def settle(writer: Writer, items: Sequence[_group.Item]) -> None:
         connection = writer._connection
         connection.execute("BEGIN IMMEDIATE")
-        _group.apply_each(connection, items, _group.appends_to(connection))
+        _group.apply_each(items, writer._appends)
         for item in items:
-            writer._token.run_sync_soon(attrs.evolve(item).settle)
+            writer._token.run_sync_soon(attrs.evolve(item).tell)
             item.reply = _Nobody()
         _slow_disk()
         connection.execute("COMMIT")
@@ -121,13 +120,13 @@ def render_before_the_commit(order: Order) -> None:
     scope = Home(Path(order.home)).scope(PROJECT)
 
     def commit_group(
-        connection: sqlite3.Connection,
         items: Sequence[_group.Item],
         appends: Appends,
         before_commit: Callable[[], None] = lambda: None,
     ) -> None:
+        connection = appends.connection
         connection.execute("BEGIN IMMEDIATE")
-        _group.apply_each(connection, items, appends)
+        _group.apply_each(items, appends)
         before_commit()
         reads = Reads(Path(order.home), connection)
         if reads.projects():

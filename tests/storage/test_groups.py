@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,14 +19,15 @@ from mission_control.storage import (
     Command,
     Forbidden,
     Invalid,
-    MissionError,
     NotFound,
     Transaction,
+    Unavailable,
     Write,
 )
 from mission_control.storage import commands as c
-from mission_control.storage._appends import AT_ONCE
-from mission_control.storage._group import Item, appends_to, commit_group, run_write
+from mission_control.storage._appends import Appends
+from mission_control.storage._group import Item, commit_group
+from mission_control.storage._insert import AT_ONCE
 from random_history import AGENTS, ALL_STEPS, command_of, furnish, pick
 from storage_bench import Bench, Reply, open_bench
 
@@ -46,26 +48,20 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def write(command: Command[Any], number: int, by: str = "operator", **how: Any) -> Write:
-    return Write(command, 2_000_000 + number, by, b"later %d" % number, **how)
+    return Write(command, 2_000_000 + number, by, 1_000_000 + number, **how)
 
 
 def commit(bench: Bench, writes: Sequence[Write]) -> list[Any]:
     """Commit in one group; return the answers, or the errors."""
     items = [Item(each, Reply()) for each in writes]
-    commit_group(bench.connection, items, appends_to(bench.connection))
+    commit_group(items, Appends(bench.connection))
     return [item.error or item.result for item in items]
 
 
 def alone(bench: Bench, each: Write) -> Any:
     """Commit in a transaction of its own; return the answer, or the error."""
-    bench.connection.execute("BEGIN IMMEDIATE")
-    try:
-        answer = run_write(bench.connection, each)
-    except MissionError as refusal:
-        bench.connection.execute("ROLLBACK")
-        return refusal
-    bench.connection.execute("COMMIT")
-    return answer
+    (outcome,) = commit(bench, [each])
+    return outcome
 
 
 def named(bench: Bench, step: tuple[Any, ...]) -> Command[Any]:
@@ -108,11 +104,11 @@ def test_a_group_comes_to_what_its_commands_come_to_one_by_one(
             writes.append(write(command, number, key=keys[number % len(keys)]))
             outcomes.append(alone(single, writes[-1]))
         found: list[Any] = []
-        appends = appends_to(grouped.connection)
+        appends = Appends(grouped.connection)
         while len(found) < len(writes):
             size = sizes[len(found) % len(sizes)]
             items = [Item(each, Reply()) for each in writes[len(found) : len(found) + size]]
-            commit_group(grouped.connection, items, appends)
+            commit_group(items, appends)
             found += [item.error or item.result for item in items]
         assert list(map(told, found)) == list(map(told, outcomes))
         assert images_of(grouped.connection) == images_of(single.connection)
@@ -156,6 +152,8 @@ def test_a_refused_command_takes_only_its_own_thoughts_with_it(
 
 def test_a_thought_that_cannot_be_stored_is_refused_and_no_neighbour_is(bench: Bench) -> None:
     task = bench.task("p")
+    statements: list[str] = []
+    bench.connection.set_trace_callback(statements.append)
     outcomes = commit(
         bench,
         [
@@ -171,6 +169,7 @@ def test_a_thought_that_cannot_be_stored_is_refused_and_no_neighbour_is(bench: B
         "Project",
         "TaskEvent",
     ]
+    assert statements.count("COMMIT") == 1
     assert [thought for thought in stream(bench) if thought in ("before", "after")] == [
         "before",
         "after",
@@ -205,12 +204,61 @@ def test_whose_a_card_is_is_looked_up_again_after_it_changed_hands(bench: Bench)
     assert refused == [Forbidden, Forbidden, NotFound]
 
 
-def test_an_id_is_never_given_twice_to_the_commands_of_neighbouring_seeds(bench: Bench) -> None:
-    task = bench.task("p")
-    writes = [
-        Write(c.LogEvent(task.id, "same moment"), 5_000_000, "operator", bytes([0, seed]))
-        for seed in range(100)
-    ]
-    ids = [event.id for event in commit(bench, writes)]
-    assert len(set(ids)) == 100
-    assert ids == sorted(ids)
+@attrs.frozen
+class GiveAwayAndFail(Command[None]):
+    """Gives a card to another agent, looks whose it is, and is refused."""
+
+    task_id: str
+
+    RESULT: ClassVar[Any] = None
+
+    def apply(self, tx: Transaction) -> None:
+        c.AssignTask(self.task_id, "okoye").apply(tx)
+        assert tx.owner(self.task_id).assignee == "okoye"
+        raise Invalid("no")
+
+
+def test_whose_a_card_would_have_been_is_forgotten_with_a_refused_command(bench: Bench) -> None:
+    task = bench.task("p", assignee="shuri")
+    refused, taken = commit(
+        bench,
+        [
+            write(GiveAwayAndFail(task.id), 1),
+            write(c.LogEvent(task.id, "mine", by_agent="shuri:p"), 2),
+        ],
+    )
+    assert isinstance(refused, Invalid)
+    assert not isinstance(taken, Exception)
+
+
+def test_whose_a_card_would_have_been_is_forgotten_with_a_group_that_is_taken_back(
+    bench: Bench,
+) -> None:
+    task = bench.task("p", assignee="shuri")
+    by_okoye = c.LogEvent(task.id, "mine now", by_agent="okoye:p")
+    appends = Appends(bench.connection)
+
+    def fail() -> None:
+        error = sqlite3.OperationalError("somebody else is writing")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    lost = [write(c.AssignTask(task.id, "okoye"), 1), write(by_okoye, 2)]
+    items = [Item(each, Reply()) for each in lost]
+    commit_group(items, appends, fail)
+    assert [type(item.error) for item in items] == [Unavailable, Unavailable]
+    late = Item(write(by_okoye, 3), Reply())
+    commit_group([late], appends)
+    assert isinstance(late.error, Forbidden)
+
+
+@pytest.mark.parametrize("seeds", [range(100), range(1 << 63, (1 << 63) + 100)])
+def test_an_id_is_never_given_twice_to_the_commands_of_neighbouring_seeds(
+    bench: Bench, seeds: range
+) -> None:
+    writes = [Write(c.CreateTask("p", "one"), 5_000_000, "operator", seed) for seed in seeds]
+    tasks = [task.id for task in commit(bench, writes)]
+    assert tasks == sorted(tasks)
+    rows = bench.connection.execute("SELECT id FROM task_events WHERE at = 5000000").fetchall()
+    ids = [*tasks, *(id_ for (id_,) in rows)]
+    assert len(set(ids)) == len(ids) == 200

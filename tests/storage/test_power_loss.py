@@ -41,9 +41,10 @@ from mission_control.storage import (
     replace_file,
 )
 from mission_control.storage import commands as c
+from mission_control.storage._appends import Appends
 from mission_control.storage._condition import StorageCondition
 from mission_control.storage._connection import WRITER_PRAGMAS
-from mission_control.storage._group import Item, appends_to, commit_group
+from mission_control.storage._group import Item, commit_group
 from mission_control.storage._watch import FileWatch
 from mission_control.storage.history import changes_after, fold, last_seq
 from power_loss import ApswConnection, Disk, Operation, Recorder
@@ -84,11 +85,11 @@ def _run(folder: Path, synchronous: str, largest_group: int) -> Run:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA wal_autocheckpoint={FOLD_AFTER_PAGES}")
         acknowledged = [(0, 0, 0)]
-        appends = appends_to(connection)
+        appends = Appends(connection)
         watch = FileWatch(connection, StorageCondition())
         for group in _groups(largest_group):
             watch.look()
-            commit_group(connection, group, appends)
+            commit_group(group, appends)
             acknowledged.append((len(disk.operations), last_seq(connection), _keys(connection)))
             _check_outcomes(group)
         operations = tuple(disk.operations)  # what closing writes comes after the last cut
@@ -121,7 +122,7 @@ def _groups(largest: int) -> Iterator[list[Item]]:
 
 def _item(command: Command[Any], at: int, number: int) -> Item:
     key = f"key {number}" if number % 3 == 0 else None
-    return Item(Write(command, at, "operator", b"%d" % number, key), Reply())
+    return Item(Write(command, at, "operator", number, key), Reply())
 
 
 def _command(chance: random.Random, tasks: list[str]) -> Command[Any]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import pytest
@@ -173,6 +173,32 @@ async def test_half_of_those_who_wait_are_answered_while_the_others_are_written(
             await reply.outcome()
         assert bed.transactions == 2
         assert bed.commits == [0, 20]
+
+
+async def test_who_is_committed_is_answered_though_nobody_after_can_begin(tmp_path: Path) -> None:
+    async with _made(tmp_path / "a.db") as bed:
+        bed.connection.execute("PRAGMA busy_timeout=20")
+        other = sqlite3.connect(bed.path, isolation_level=None, check_same_thread=False)
+        kept: list[int] = []
+
+        def notice(statement: str) -> None:
+            bed.statements.append(statement)
+            if statement == "BEGIN IMMEDIATE":
+                kept.append(len(bed.desk.writer._unanswered))
+                if len(kept) == 2:
+                    other.execute("BEGIN IMMEDIATE")
+
+        bed.connection.set_trace_callback(notice)
+        made = [
+            bed.submit(c.InstallSoul(f"soul-{number}", "0" * 64)) for number in range(MAX_GROUP * 3)
+        ]
+        bed.start()
+        await made[0].outcome()
+        for reply in made[MAX_GROUP:]:
+            with pytest.raises(Unavailable, match="another process"):
+                await reply.outcome()
+        other.close()
+        assert kept == [0, MAX_GROUP, 0]
 
 
 async def test_more_than_a_group_is_handed_over_before_the_next_pass(bed: Bed) -> None:
@@ -476,7 +502,9 @@ class Hand:
 
 
 @asynccontextmanager
-async def _acting(path: Path, actor: type[StorageActor] = StorageActor) -> AsyncIterator[Hand]:
+async def _acting(
+    path: Path, actor: type[StorageActor] = StorageActor, lane: Literal["own", "shared"] = "shared"
+) -> AsyncIterator[Hand]:
     hold = Hold(threading.Event(), threading.Event())
     async with open_system("test") as system:
         store = Store(system, WallClock())
@@ -485,6 +513,7 @@ async def _acting(path: Path, actor: type[StorageActor] = StorageActor) -> Async
             actor,
             args=(path, lambda: None, store.condition),
             register=STORAGE,
+            lane=lane,
             interrupt=False,
             capacity=100,
             shutdown=30.0,
@@ -496,13 +525,19 @@ async def _acting(path: Path, actor: type[StorageActor] = StorageActor) -> Async
             hold.go_on.set()
 
 
-async def test_who_writes_too_much_at_once_waits_and_is_not_refused(tmp_path: Path) -> None:
+lanes = pytest.mark.parametrize("lane", ["own", "shared"])
+
+
+@lanes
+async def test_who_writes_too_much_at_once_waits_and_is_not_refused(
+    tmp_path: Path, lane: Literal["own", "shared"]
+) -> None:
     made: list[str] = []
 
     async def write(number: int) -> None:
         made.append((await hand.store.write(c.CreateTask("p", f"{number}"), by="test")).id)
 
-    async with _acting(tmp_path / "a.db") as hand:
+    async with _acting(tmp_path / "a.db", lane=lane) as hand:
         await hand.store.write(c.InitProject("P"), by="test")
         async with trio.open_nursery() as nursery:
             await hand.grab(nursery)
@@ -516,8 +551,11 @@ async def test_who_writes_too_much_at_once_waits_and_is_not_refused(tmp_path: Pa
         assert len(set(made)) == MAX_PENDING + 300
 
 
-async def test_a_cancelled_write_is_withdrawn_unless_it_was_begun(tmp_path: Path) -> None:
-    async with _acting(tmp_path / "a.db") as hand:
+@lanes
+async def test_a_cancelled_write_is_withdrawn_unless_it_was_begun(
+    tmp_path: Path, lane: Literal["own", "shared"]
+) -> None:
+    async with _acting(tmp_path / "a.db", lane=lane) as hand:
         await hand.store.write(c.InitProject("P"), by="test")
         async with trio.open_nursery() as nursery:
             await hand.grab(nursery)
@@ -608,7 +646,7 @@ async def test_a_name_that_no_log_can_hold_is_refused_alone(bed: Bed, reads: Rea
     odd = Reply()
     # Of all that it writes, only the log says who it was.
     rename = c.RenameProject("p", "odd")
-    bed.desk.writer.submit(Write(rename, 1_767_225_700_000_000, "gateway:\ud800", b"odd"), odd)
+    bed.desk.writer.submit(Write(rename, 1_767_225_700_000_000, "gateway:\ud800", 1), odd)
     after = [bed.submit(c.CreateTask("p", f"task {n}")) for n in range(3, 6)]
     bed.start()
     with pytest.raises(Invalid, match="cannot be stored"):

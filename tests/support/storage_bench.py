@@ -28,9 +28,10 @@ from mission_control.storage import (
     agent_lease,
     migrate,
     open_writer,
-    run_write,
 )
 from mission_control.storage import commands as c
+from mission_control.storage._appends import Appends
+from mission_control.storage._group import Item, commit_group
 
 R = TypeVar("R")
 
@@ -57,14 +58,11 @@ class Bench:
         self.clock.advance(1)
         self.done += 1
         at = self.clock.now_us() if at is None else at
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            write = Write(command, at, by, b"%d" % self.done, key, fence)
-            result: R = run_write(self.connection, write)
-        except Exception:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
+        item = Item(Write(command, at, by, self.done, key, fence), Reply())
+        commit_group([item], Appends(self.connection))
+        if item.error is not None:
+            raise item.error
+        result: R = item.result
         return result
 
     def project(self, name: str = "P") -> Project:
@@ -147,8 +145,8 @@ class Reply:
         self._settled.set()
 
     async def outcome(self) -> Any:
-        """The answer, within ten seconds; raises what was refused."""
-        with trio.fail_after(10):
+        """The answer, within half a minute; raises what was refused."""
+        with trio.fail_after(30):
             await self._settled.wait()
         if self.error is not None:
             raise self.error
@@ -172,7 +170,7 @@ class Desk:
         self.put += 1
         reply = Reply() if reply is None else reply
         at = ManualClock().now_us() + self.put * US
-        self.writer.submit(Write(command, at, "operator", b"%d" % self.put, key, fence), reply)
+        self.writer.submit(Write(command, at, "operator", self.put, key, fence), reply)
         return reply
 
     async def do(
