@@ -59,6 +59,10 @@ class WatchedConnection:
         self.asked.append(Asked(sql, tuple(values), self._calls * STEPS_A_CALL, len(rows)))
         return Answer(rows, cursor.rowcount)
 
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        for values in rows:
+            self.execute(sql, values)
+
     def plan(self, asked: Asked) -> list[str]:
         """What SQLite would do, asked with the values bound: written out, they may allow more."""
         rows = self._inner.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.values)
@@ -72,7 +76,7 @@ class WatchedConnection:
         return 0
 
 
-_SCAN = re.compile(r"SCAN (\w+)")
+_SCAN = re.compile(r"SCAN (?!\d+ CONSTANT ROWS)(\w+)")
 
 
 def scanned(plan: list[str], small: set[str]) -> list[str]:
