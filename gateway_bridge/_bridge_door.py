@@ -42,7 +42,9 @@ class BridgeDoor:
 
     async def _answer(self, line: WebLine, upgrade: Upgrade, visit: Visit) -> None:
         try:
-            self._check(upgrade, visit, line.offered(upgrade))
+            self._check(upgrade, visit)
+            if SUBPROTOCOL not in line.offered(upgrade):
+                raise Invalid(f"the bridge speaks {SUBPROTOCOL} only: ask for it")
         except RemoteProtocolError as error:
             hint = error.event_hint
             await line.reject(hint if isinstance(hint, RejectConnection) else RejectConnection())
@@ -54,11 +56,9 @@ class BridgeDoor:
             await line.accept(SUBPROTOCOL)
             await self._talk(line, visit)
 
-    def _check(self, upgrade: Upgrade, visit: Visit, subprotocols: list[str]) -> None:
+    def _check(self, upgrade: Upgrade, visit: Visit) -> None:
         headers = Headers(raw=list(upgrade.headers))
         self._rules.of(visit.peer).check(headers, upgrade.target.partition(b"?")[2])
-        if SUBPROTOCOL not in subprotocols:
-            raise Invalid(f"the bridge speaks {SUBPROTOCOL} only: ask for it")
         if upgrade.early:
             raise Invalid("wait for the answer to the handshake")
 

@@ -36,7 +36,11 @@ def flaw_of_request(
     """Return the HTTP status that a whole head is refused with; None if with none."""
     if version not in _VERSIONS:
         return NOT_SUPPORTED
-    names = {name for name, _ in headers}
-    two_lengths = {b"content-length", b"transfer-encoding"} <= names
+    fields = {name: value.lower() for name, value in headers}
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    two_lengths = length is not None and coding is not None
+    # What follows would be read as frames, and by a proxy before us as a body.
+    has_body = length not in (None, b"0") or coding is not None
+    frames_or_body = has_body and b"websocket" in fields.get(b"upgrade", b"")
     absolute = not target.startswith(b"/")
-    return BAD_REQUEST if two_lengths or absolute else None
+    return BAD_REQUEST if two_lengths or frames_or_body or absolute else None

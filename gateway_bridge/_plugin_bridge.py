@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
@@ -49,6 +50,10 @@ CODE_BAD_TOKEN = 4401
 CODE_BAD_PROTOCOL = 4400
 CODE_LATER = 1013
 """Too much at once, or a token that was replaced: the plugin reads it again and comes back."""
+CALL_BYTES = 64 * 1024
+"""What a message under way is counted as, beside its own length: its answer takes room as well."""
+MOST_UNDER_WAY = 512 * CALL_BYTES
+"""Of one plugin; then no more is read.  Ours has half as many calls under way at most."""
 MOST_TOLD = 256
 """Agents whose status text is remembered; many more than run at once."""
 MAX_RECORD_CHARS = 16_000
@@ -103,6 +108,8 @@ class PluginBridge:
         self._tool_check = ToolCheck(mission)
         self._heard_at = -math.inf
         """By trio's clock."""
+        self._under_way = 0
+        """In bytes.  Nobody listens while it is `MOST_UNDER_WAY` or more."""
         self._rest: trio.Event | None = None
         """Of the task that listens next; None where none rests."""
         self._told: dict[str, tuple[str, str]] = {}
@@ -116,17 +123,27 @@ class PluginBridge:
         """Talk to a plugin until it goes, is silent for too long, or is refused.
 
         Raises:
-            BridgeRefused: its first message was no good hello, or its token was replaced.
-            Limited: there are too many connections.
+            BridgeRefused: its first message was no good hello, there are too many connections, or
+                its token was replaced.
             trio.TooSlowError: it was silent.
         """
         with trio.fail_after(HELLO_WITHIN_S):
             hello = await receive()
         self._heard_at = trio.current_time()
-        hooks, admission, answer = self._greet(hello)
-        with self._doorkeeper.seat(admission.caller), self._visit.known():
-            await send(answer)
+        request, admission = self._greet(hello)
+        with self._seat(request, admission), self._visit.known():
+            result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
+            await send(jsonrpc.dump(jsonrpc.success(request.id, result)))
+            hooks = request.params.get("hooks") is True
             await self._talk(admission, receive, send, hooks=hooks)
+
+    def _seat(self, hello: jsonrpc.Call, admission: Admission) -> ExitStack:
+        seat = ExitStack()
+        try:
+            seat.enter_context(self._doorkeeper.seat(admission.caller))
+        except Limited as limited:
+            raise BridgeRefused(CODE_LATER, _failed(hello.id, limited)) from None
+        return seat
 
     async def _talk(
         self,
@@ -162,12 +179,19 @@ class PluginBridge:
         while True:
             text = await receive()
             self._heard_at = trio.current_time()
-            if self._rest is None:
+            size = CALL_BYTES + len(text)
+            self._under_way += size
+            if self._under_way >= MOST_UNDER_WAY:
+                pass  # whoever makes room will listen
+            elif self._rest is None:
                 nursery.start_soon(self._attend, nursery, receive, send)
             else:
                 self._rest.set()
                 self._rest = None
             await self._handle(text, send)
+            self._under_way -= size
+            if self._under_way < MOST_UNDER_WAY <= self._under_way + size:
+                continue  # nobody listens
             if self._rest is not None:
                 return  # one is enough
             self._rest = rest = trio.Event()
@@ -181,7 +205,7 @@ class PluginBridge:
             if heard_at == self._heard_at:
                 raise trio.TooSlowError
 
-    def _greet(self, text: str | bytes) -> tuple[bool, Admission, str]:
+    def _greet(self, text: str | bytes) -> tuple[jsonrpc.Call, Admission]:
         (item,) = jsonrpc.parse(text).items[:1]
         if not isinstance(item, jsonrpc.Call) or item.method != "bridge.hello":
             raise BridgeRefused(CODE_BAD_PROTOCOL, None)
@@ -194,9 +218,7 @@ class PluginBridge:
             )
             self._links.note_misfit(foreign.message)
             raise BridgeRefused(CODE_BAD_PROTOCOL, _failed(item.id, foreign))
-        result = {"protocol": PROTOCOL, "version": version("openclaw-mission-control")}
-        answer = jsonrpc.dump(jsonrpc.success(item.id, result))
-        return item.params.get("hooks") is True, admission, answer
+        return item, admission
 
     def _admit(self, hello: jsonrpc.Call) -> Admission:
         """Let the plugin in by a token that may do everything: it speaks for whoever asks it."""

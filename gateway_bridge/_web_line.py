@@ -41,7 +41,7 @@ class WebLine:
 
     Args:
         stream: what carries it.
-        message_bytes: returns what a message may hold now.
+        message_bytes: returns what a message may hold now; of text, in characters.
     """
 
     def __init__(self, stream: trio.SocketStream, message_bytes: Callable[[], int]) -> None:
@@ -64,9 +64,9 @@ class WebLine:
         """
         try:
             self._protocol.initiate_upgrade_connection(list(upgrade.headers), upgrade.target)
-        except UnicodeError:  # the Host is read as a name
+        except UnicodeError:  # Host is read as a name, and lists as ASCII
             refusal = RejectConnection()
-            raise RemoteProtocolError("this is no host", event_hint=refusal) from None
+            raise RemoteProtocolError("this is no text", event_hint=refusal) from None
         (request,) = self._protocol.events()
         assert isinstance(request, Request)  # noqa: S101 - of a server that has read a request
         return request.subprotocols
@@ -100,7 +100,10 @@ class WebLine:
         await self._send(CloseConnection(code=code))
 
     async def cut_when_stuck(self) -> None:
-        """Cut off a client that takes nothing of what it is sent, within twice `TAKE_WITHIN_S`."""
+        """Cut off a client that has not taken one message to its end, within twice `TAKE_WITHIN_S`.
+
+        Bytes are not counted: one that takes a few now and then keeps all others waiting as well.
+        """
         while True:
             sent, was_sending = self._sent, self._sending.locked()
             await trio.sleep(TAKE_WITHIN_S)
@@ -141,7 +144,8 @@ class WebLine:
         if self._ignored or self._length > self._message_bytes():
             await self._ignore(len(event.data))
             return
-        self._parts.append(event.data)
+        if event.data or not self._parts:  # of empty ones there could be any number
+            self._parts.append(event.data)
         if event.message_finished:
             self._messages.append(_joined(self._parts))
             self._parts, self._length = [], 0

@@ -11,7 +11,7 @@ export const LIMITS = Object.freeze({
   inFlight: 256,
   /** Of one request, as JSON. */
   requestBytes: 4 * MIB,
-  /** Unsent bytes of the socket, beyond which calls are refused. */
+  /** Unsent bytes of the socket, beyond which calls are refused, and a peer that asks is left. */
   sendBufferBytes: 8 * MIB,
   /** From call to answer. */
   callMs: 30_000,

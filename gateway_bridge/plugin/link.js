@@ -55,6 +55,7 @@ export class Link {
   #socket;
   #on;
   #pingMs;
+  #sendBufferBytes;
   #ready = false;
   #ended = false;
   #heardAt = performance.now();
@@ -66,12 +67,13 @@ export class Link {
   /**
    * @param {string} url
    * @param {object} hello  parameters of `bridge.hello`
-   * @param {{helloMs: number, pingMs: number}} limits
+   * @param {{helloMs: number, pingMs: number, sendBufferBytes: number}} limits
    * @param {LinkEvents} on
    */
-  constructor(url, hello, { helloMs, pingMs }, on) {
+  constructor(url, hello, { helloMs, pingMs, sendBufferBytes }, on) {
     this.#on = on;
     this.#pingMs = pingMs;
+    this.#sendBufferBytes = sendBufferBytes;
     this.#socket = new ClientSocket(url, SUBPROTOCOL, {
       open: () => this.#send({ id: HELLO_ID, method: "bridge.hello", params: hello }),
       message: (text) => this.#receive(text),
@@ -98,8 +100,16 @@ export class Link {
     this.#end();
   }
 
-  /** @param {object} message */
+  /**
+   * What is said without being asked to by a call, each of which looks at the buffer itself.
+   *
+   * @param {object} message
+   */
   #send(message) {
+    if (this.buffered > this.#sendBufferBytes) {
+      this.#end({ text: "the sidecar takes nothing of what it is sent" });
+      return;
+    }
     this.#socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
   }
 

@@ -19,6 +19,10 @@ const PONG = 0xa;
 const NORMAL = 1000;
 const NO_CODE = 1005;
 const LOST = 1006;
+const CONTROL = 0x8;
+const MOST_CONTROL_BYTES = 125;
+/** Unsent, beyond which no ping is answered: who does not read the answers may send any number. */
+const MOST_UNANSWERED_BYTES = 256 * 1024;
 /** No message of the sidecar is nearly as long. */
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -87,6 +91,7 @@ export function decode(buffer) {
   }
   if (length > MOST_BYTES) throw new Error(`a frame of ${length} bytes`);
   if (!(buffer[0] & FINAL)) throw new Error("a message in pieces");
+  if (buffer[0] & CONTROL && length > MOST_CONTROL_BYTES) throw new Error("a long control frame");
   const size = at + length;
   return { opcode: buffer[0] & 0x7f, payload: buffer.subarray(at, size), size };
 }
@@ -126,7 +131,8 @@ export class ClientSocket {
       const digest = createHash("sha1").update(key + GUID);
       const agreed =
         headers["sec-websocket-accept"] === digest.digest("base64") &&
-        headers["sec-websocket-protocol"] === protocol;
+        headers["sec-websocket-protocol"] === protocol &&
+        headers["sec-websocket-extensions"] === undefined;
       this.#opened(/** @type {import("node:net").Socket} */ (socket), head, agreed);
     });
     this.#request.on("response", ({ statusCode }) => {
@@ -182,9 +188,11 @@ export class ClientSocket {
     if (this.#length < this.#needed) return;
     try {
       const rest = this.#takeAll(Buffer.concat(this.#pieces));
-      this.#pieces = [rest];
+      // An empty view would keep all of the buffer.
+      this.#pieces = rest.length ? [rest] : [];
       this.#length = rest.length;
     } catch (error) {
+      // Of a handler as well: thrown on from here it would end the Gateway.
       this.#end({ code: LOST, reason: /** @type {Error} */ (error).message });
     }
   }
@@ -209,7 +217,7 @@ export class ClientSocket {
     if (opcode === TEXT) {
       this.#on.message(payload.toString());
     } else if (opcode === PING) {
-      this.#write(PONG, payload);
+      if (this.buffered <= MOST_UNANSWERED_BYTES) this.#write(PONG, payload);
     } else if (opcode === CLOSE) {
       const code = payload.length < 2 ? NO_CODE : payload.readUInt16BE(0);
       this.#end({ code, reason: payload.subarray(2).toString() });

@@ -306,6 +306,16 @@ test("the sidecar's ping is answered, its other requests are refused", async (t)
   assert.equal((await link.next()).error.code, -32601);
 });
 
+test("a sidecar that asks and asks and takes no answer is left", async (t) => {
+  const { sidecar, log } = await started(t, { limits: { sendBufferBytes: 1_000_000 } });
+  const link = await sidecar.accept();
+  link.peer.pause();
+  const ping = { id: "x".repeat(60_000), method: "bridge.ping", params: {} };
+  for (let asked = 0; asked < 1000; asked++) link.send(ping);
+  await sidecar.accept();
+  assert.equal(log.count("takes nothing"), 1);
+});
+
 test("events of the sidecar are handed on", async (t) => {
   const { sidecar, bridge, events } = await started(t);
   const link = await sidecar.accept();

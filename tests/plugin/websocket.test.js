@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { createServer as createListener } from "node:net";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { ClientSocket, decode } from "../../gateway_bridge/plugin/websocket.js";
 import { Inbox, listen } from "./support/ws_server.js";
 
 const PROTOCOL = "test.v1";
 const LOST = 1006;
+const MIB = 1024 * 1024;
+
+setFlagsFromString("--expose-gc");
+/** @type {() => void} */
+const collectGarbage = runInNewContext("gc");
 
 /** @param {string} url */
 function client(url) {
@@ -97,6 +105,31 @@ test("a ping is answered with what it holds", async (t) => {
   assert.equal(await peer.pongs.take(), "are you there?");
 });
 
+test("pings of a peer that does not read are not answered for ever", async (t) => {
+  const { peer, socket, messages } = await connected(t);
+  peer.pause();
+  while (socket.buffered < 4 * MIB) socket.send("z".repeat(MIB));
+  const { buffered } = socket;
+  const pings = Buffer.concat(Array(50_000).fill(frame(9, Buffer.alloc(125))));
+  peer.write(Buffer.concat([pings, frame(1, Buffer.from("heard"))]));
+  assert.equal(await messages.take(), "heard");
+  assert(socket.buffered <= buffered);
+});
+
+test("a long message is not kept once it was told", async (t) => {
+  const { peer, messages } = await connected(t);
+  const size = 32 * MIB;
+  const { arrayBuffers } = process.memoryUsage();
+  peer.write(frame(1, Buffer.alloc(size, "x")));
+  assert.equal((await messages.take()).length, size);
+  for (let round = 0; round < 100; round++) {
+    collectGarbage();
+    if (process.memoryUsage().arrayBuffers - arrayBuffers < size / 2) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.fail("the buffer is still there");
+});
+
 test("a pong that nobody asked for is no news", async (t) => {
   const { peer, messages } = await connected(t);
   peer.write(frame(10, Buffer.alloc(0)));
@@ -138,6 +171,7 @@ for (const [name, bytes] of Object.entries({
   "a message in pieces": Buffer.from([0x01, 0]),
   "a masked frame": Buffer.from([0x81, 0x80, 1, 2, 3, 4]),
   "bytes instead of text": frame(2, Buffer.from("x")),
+  "a long ping": frame(9, Buffer.alloc(126)),
   "a reserved bit": Buffer.from([0xc1, 0]),
   "a length of exabytes": Buffer.from([0x81, 127, 127, 0, 0, 0, 0, 0, 0, 0]),
 })) {
@@ -178,6 +212,38 @@ test("who answers for another protocol, or without our key, is not talked to", a
     opened.put("never");
     assert.equal(await opened.take(), "never");
   }
+});
+
+test("who answers with an extension that nobody asked for is not talked to", async (t) => {
+  const server = createServer();
+  server.on("upgrade", ({ headers }, socket) => {
+    const key = `${headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    socket.on("error", () => {});
+    socket.end(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        `Sec-WebSocket-Accept: ${createHash("sha1").update(key).digest("base64")}\r\n` +
+        `Sec-WebSocket-Protocol: ${PROTOCOL}\r\n` +
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+    );
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  t.after(() => server.close());
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  assert.match((await client(`ws://127.0.0.1:${port}/`).closings.take()).reason, /handshake/);
+});
+
+test("what a handler throws ends the connection and nothing else", async (t) => {
+  const peers = new Inbox();
+  const closings = new Inbox();
+  const server = await listen((peer) => peers.put(peer));
+  t.after(() => server.close());
+  new ClientSocket(`ws://127.0.0.1:${server.port}/`, PROTOCOL, {
+    open: () => {},
+    message: (text) => assert.fail(text),
+    close: (closing) => closings.put(closing),
+  });
+  (await peers.take()).write(frame(1, Buffer.from("a bug of ours")));
+  assert.deepEqual(await closings.take(), { code: LOST, reason: "a bug of ours" });
 });
 
 test("a peer that takes nothing does not keep the connection", async (t) => {

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
+from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 
 from besieged import Besiege, Besieged, frame, rest, status, until_blank_line
+from mission_control.gateway_bridge._bridge_door import BridgeDoor
+from mission_control.gateway_bridge._http import Upgrade
+from mission_control.gateway_bridge._origin import OriginRules, loopback_rule
+from mission_control.gateway_bridge._peer import LOOPBACK
+from mission_control.gateway_bridge._server import TAKE_WITHIN_S
+from mission_control.gateway_bridge._visits import STRANGERS_MESSAGE_BYTES, Strangers, Visit
 from rig import PATIENCE_S
 from system_doors import call, websocket
 
@@ -19,6 +28,8 @@ UPGRADE = (
     "Sec-WebSocket-Version: 13",
     SUBPROTOCOL,
 )
+
+PING = 0x9
 
 
 def knock(siege: Besieged, *lines: str, path: str = "/bridge", door: str = "tcp") -> bytes:
@@ -106,6 +117,22 @@ async def test_what_is_no_request_for_it_is_refused(
             assert status(await until_blank_line(stream)) == expected
 
 
+async def test_who_may_not_ask_is_told_so_before_what_it_asks_is_looked_at(
+    besiege: Besiege,
+) -> None:
+    async with besiege() as siege:
+        for line in UPGRADE[2:]:
+            text = knock(siege, "Origin: https://evil.example").replace(line.encode(), b"X: \xff")
+            assert status(await siege.exchange(text)) == 403
+
+
+@pytest.mark.parametrize("path", ["/bridge", "/rpc"])
+@pytest.mark.parametrize("line", ["Content-Length: 400", "Transfer-Encoding: chunked"])
+async def test_a_body_is_not_read_as_frames(besiege: Besiege, path: str, line: str) -> None:
+    async with besiege() as siege:
+        assert status(await siege.exchange(siege.upgrade(line, SUBPROTOCOL, path=path))) == 400
+
+
 async def test_a_head_that_is_too_large_is_refused(besiege: Besiege) -> None:
     async with besiege(headers=20) as siege:
         many = [f"X-{number}: y" for number in range(20)]
@@ -132,6 +159,58 @@ async def test_who_does_not_say_who_he_is_makes_room_for_who_does(besiege: Besie
         async with websocket(siege.mc, "/bridge", subprotocols=("mission-bridge.v1",)) as plugin:
             hello = call("bridge.hello", token=siege.mc.token, protocol=1)
             assert "result" in await plugin.ask(hello)
+
+
+async def test_who_was_let_in_is_no_stranger(besiege: Besiege) -> None:
+    async with (
+        besiege(strangers=1) as siege,
+        AsyncExitStack() as silent,
+        websocket(siege.mc, "/bridge", subprotocols=("mission-bridge.v1",)) as plugin,
+    ):
+        await plugin.ask(call("bridge.hello", token=siege.mc.token, protocol=1))
+        for _ in range(3):
+            stream = await silent.enter_async_context(await siege.reach())
+            await stream.send_all(knock(siege))
+            assert status(await until_blank_line(stream)) == 101
+        long = call("bridge.ping", padding="x" * (STRANGERS_MESSAGE_BYTES + 1))
+        assert (await plugin.ask(long))["result"] == {}
+
+
+async def test_one_plugin_too_many_is_told_when_to_come_again(besiege: Besiege) -> None:
+    async with besiege(connections_each=1) as siege, AsyncExitStack() as plugins:
+        hello = call("bridge.hello", token=siege.mc.token, protocol=1)
+        first, second = [
+            await plugins.enter_async_context(
+                websocket(siege.mc, "/bridge", subprotocols=("mission-bridge.v1",))
+            )
+            for _ in range(2)
+        ]
+        assert "result" in await first.ask(hello)
+        data = (await second.ask(hello))["error"]["data"]
+        assert data["kind"] == "limited"
+        assert data["retry_after_ms"] > 0
+        assert await second.closed() == 1013
+        assert (await first.ask(call("bridge.ping")))["result"] == {}
+
+
+async def test_who_takes_no_answer_is_cut_off(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mission_control.gateway_bridge._plugin_bridge.HELLO_WITHIN_S", math.inf)
+    nobody = cast("Any", None)
+    door = BridgeDoor(nobody, nobody, nobody, OriginRules(loopback_rule(1)))
+    lines = [line.partition(": ") for line in (*UPGRADE, "Host: 127.0.0.1:1")]
+    headers = [(name.lower().encode(), value.encode()) for name, _, value in lines]
+    visit = Visit(LOOPBACK, trio.CancelScope(), Strangers(1), 1000)
+    ours, theirs = trio.testing.lockstep_stream_pair()
+    with trio.fail_after(10 * TAKE_WITHIN_S):
+        async with trio.open_nursery() as nursery:
+            upgrade = Upgrade(b"/bridge", headers, b"")
+            nursery.start_soon(door.open, upgrade, visit, cast("Any", ours))
+            assert status(bytes(await theirs.receive_some(4096))) == 101
+            await theirs.send_all(frame(b"there?", PING))
+            began = trio.current_time()
+    assert trio.current_time() - began >= TAKE_WITHIN_S
 
 
 async def test_garbage_after_the_handshake_disturbs_nobody(besiege: Besiege) -> None:

@@ -64,3 +64,16 @@ def test_a_body_has_one_length() -> None:
     assert flaw_of_request(b"1.1", b"/rpc", [length]) is None
     assert flaw_of_request(b"1.1", b"/rpc", [coding]) is None
     assert flaw_of_request(b"1.1", b"/rpc", [coding, length]) == 400
+
+
+@pytest.mark.parametrize("upgrade", [b"websocket", b"WebSocket", b"h2c, websocket"])
+def test_what_asks_for_a_websocket_has_no_body(upgrade: bytes) -> None:
+    for field, expected in (
+        ((b"content-length", b"0"), None),
+        ((b"content-length", b"2"), 400),
+        ((b"transfer-encoding", b"chunked"), 400),
+    ):
+        headers = [(b"upgrade", upgrade), field]
+        assert flaw_of_request(b"1.1", b"/bridge", headers) == expected
+        headers = [(b"upgrade", b"h2c"), field]
+        assert flaw_of_request(b"1.1", b"/rpc", headers) is None

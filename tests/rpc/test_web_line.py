@@ -24,6 +24,7 @@ from wsproto.utilities import RemoteProtocolError
 from mission_control.gateway_bridge._http import Upgrade
 from mission_control.gateway_bridge._server import TAKE_WITHIN_S
 from mission_control.gateway_bridge._web_line import LineEnded, WebLine
+from rig import PATIENCE_S
 
 HEADERS = (
     (b"host", b"127.0.0.1:1"),
@@ -47,7 +48,7 @@ class Client:
         """Read the answer to the handshake; what it says is looked at elsewhere."""
         head = b""
         while b"\r\n\r\n" not in head:
-            head += await self.stream.receive_some(1)
+            head += await self._more(1)
         assert head.startswith(b"HTTP/1.1 101 ")
         assert b"sec-websocket-protocol: second" in head.lower()
 
@@ -61,7 +62,12 @@ class Client:
         while True:
             for event in self._protocol.events():
                 return event
-            self._protocol.receive_data(bytes(await self.stream.receive_some(4096)))
+            self._protocol.receive_data(await self._more(4096))
+
+    async def _more(self, most: int) -> bytes:
+        data = bytes(await self.stream.receive_some(most))
+        assert data, "the line ended without another word"
+        return data
 
 
 @asynccontextmanager
@@ -71,10 +77,11 @@ async def talking(
     line = WebLine(cast("Any", ends[0]), lambda: MOST_BYTES)
     client = Client(ends[1])
     assert line.offered(Upgrade(b"/bridge", HEADERS, b"")) == ["first", "second"]
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(line.accept, "second")
-        await client.shake_hands()
-    yield line, client
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.accept, "second")
+            await client.shake_hands()
+        yield line, client
 
 
 @contextmanager
@@ -184,6 +191,19 @@ async def test_a_message_as_long_as_may_be_is_heard() -> None:
         assert [len(await line.receive()) for _ in range(2)] == [MOST_BYTES, MOST_BYTES]
 
 
+async def test_empty_pieces_of_a_message_are_not_kept() -> None:
+    async with talking(trio.testing.memory_stream_pair()) as (line, client):
+        for piece in ("", "a", *1000 * [""], "b", ""):
+            await client.send(TextMessage(piece, message_finished=False))
+        await client.send(Ping())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.receive)
+            await client.hears()
+            assert len(line._parts) == 3
+            await client.send(TextMessage("c"), TextMessage(""))
+        assert await line.receive() == ""
+
+
 async def test_the_end_of_the_stream_is_the_end_of_the_line() -> None:
     async with talking(trio.testing.memory_stream_pair()) as (line, client):
         await client.stream.aclose()
@@ -214,14 +234,23 @@ async def test_a_client_that_is_slow_but_takes_what_it_is_sent_is_not_cut_off(
         nursery.start_soon(line.cut_when_stuck)
 
         async def read_slowly() -> None:
-            for _ in range(10):
+            for _ in range(5):
                 await trio.sleep(0.9 * TAKE_WITHIN_S)
                 await client.hears()
 
         nursery.start_soon(read_slowly)
-        for _ in range(10):
+        for _ in range(5):
             await line.send("x")
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", [b"host", b"connection", b"sec-websocket-protocol"])
+def test_a_request_that_is_no_text_is_no_beginning(name: bytes) -> None:
+    headers = [(key, b"\xff" if key == name else value) for key, value in HEADERS]
+    line = WebLine(cast("Any", None), lambda: MOST_BYTES)
+    with pytest.raises(RemoteProtocolError) as error:
+        line.offered(Upgrade(b"/bridge", headers, b""))
+    assert error.value.event_hint is not None
 
 
 def test_a_request_that_is_none_for_a_websocket_is_no_beginning() -> None:
