@@ -116,7 +116,7 @@ class AgentReasons:
         due, now = task.not_before, self._view.now_us
         if due is None or not now < due <= now + longest_wait(self._agent):
             return None
-        idle = self._reads.idle_in_a_row(task) if task.failures == 0 else 0
+        idle = self._reads.idle_in_a_row(task) if self._reads.ended_well(task) else 0
         what = f"its next pulse is due {until(due, now)}."
         if idle > IDLE_EXCUSED:
             what = f"nothing moved in its last {idle} attempts: {what}"

@@ -28,7 +28,7 @@ from ._traces import changed_since
 
 REACHABLE_POLL_S = 0.5
 
-OF_ITS_CARD = frozenset({"mission.task.move", "mission.control.log_event", "mission.control.log"})
+OF_A_CARD = frozenset({"mission.task.move", "mission.control.log_event", "mission.control.log"})
 """Calls whose effect is seen on the card, or in its stream."""
 
 UNSEEN = "nobody saw what it did at first"
@@ -130,15 +130,21 @@ class Attempt:
         return "" if told or self.excused else self._evidence.effects()
 
     async def look_for_traces(self) -> None:
-        """See whether it changed files, unless it is known to have moved something."""
-        if not self.moved:
-            folder = self._mission.home.scope(self.pulse.project_id).src
-            if await changed_since(folder, self.pulse.started_at):
-                self.moved = f"files in {folder.name}/ were changed"
+        """See whether it changed files, unless it is known to have moved something.
 
-    def has_called(self, method: str) -> None:
-        """The agent has called a method of ours that changes something."""
-        if method not in OF_ITS_CARD:
+        The folder is its project's: of files that are changed beside another agent nobody knows
+        whose they are.
+        """
+        mission, pulse = self._mission, self.pulse
+        folder = mission.home.scope(pulse.project_id).src
+        if self.moved or mission.reads.has_company(pulse):
+            return
+        if await changed_since(folder, pulse.started_at):
+            self.moved = f"files in {folder.name}/ were changed meanwhile"
+
+    def has_called(self, method: str, task_id: str | None) -> None:
+        """The agent has called a method of ours that changes something, maybe at a card."""
+        if method not in OF_A_CARD or task_id not in (None, self.pulse.task_id):
             self.moved = f"it called {method}"
 
     def sign(self, what: str, expect_silence_s: float | None = None) -> None:

@@ -55,6 +55,7 @@ class Ending:
             cost_usd=outcome.cost_usd,
             to_backlog=attempt.aborted is not None and not attempt.excused,
             retry_delay_s=self._pause(blame=blame),
+            scheduled_s=self._until_next(idle=0) if succeeded and not blame else None,
             never_ran=outcome.kind is OutcomeKind.NOT_STARTED,
             effects=attempt.effects(outcome),
             skipped=self._skipped(),
@@ -71,19 +72,25 @@ class Ending:
 
     def _pause(self, *, blame: bool) -> float:
         """Seconds until a task that is still in progress is looked at again."""
-        mission = self._mission
-        task = mission.reads.find_task(self.attempt.pulse.task_id)
-        if blame and task is not None:
-            return retry_delay(task.failures + 1, mission.settings.retry_delay_s)
+        if in_a_row := self._in_vain(blame=blame):
+            return retry_delay(in_a_row, self._mission.settings.retry_delay_s)
         if self.outcome.kind is OutcomeKind.SUCCEEDED:
-            return self._until_next()
+            return self._until_next(self._idle())
         return self._rest_s
 
-    def _until_next(self) -> float:
-        """Seconds until its agent's next time: the later, the longer nothing has moved."""
+    def _in_vain(self, *, blame: bool) -> int:
+        """How many attempts in a row failed, or were lost, with this one; 0 if it did neither."""
+        reads, pulse = self._mission.reads, self.attempt.pulse
+        task = reads.find_task(pulse.task_id) if blame else None
+        failed = task.failures + 1 if task is not None else 0
+        lost = reads.lost_in_a_row(pulse) + 1 if self.outcome.kind is OutcomeKind.LOST else 0
+        return max(failed, lost)
+
+    def _until_next(self, idle: int) -> float:
+        """Seconds until its agent's next time: the later, the more attempts were *idle*."""
         agent = self._mission.reads.agent(self.attempt.pulse.agent_id)
         now, longest_s = self._now_s, self._mission.settings.max_idle_interval_s
-        return next_after_idling(now, agent.slot, agent.interval_s, self._idle(), longest_s) - now
+        return next_after_idling(now, agent.slot, agent.interval_s, idle, longest_s) - now
 
     def _skipped(self) -> int:
         """How many times of the schedule came while it ran."""

@@ -71,6 +71,8 @@ class Moved:
     """The agent has called *method*, which changes something, and was not refused."""
 
     method: str
+    task_id: str | None = None
+    """The card that it named, if it named one."""
 
 
 @attrs.frozen
@@ -132,8 +134,8 @@ class PulseActor(Actor[Message]):
                     self._begin_turn(message)
             case Sign(what, expected) if self._attempt is not None:
                 self._attempt.sign(what, expected)
-            case Moved(method) if self._attempt is not None:
-                self._attempt.has_called(method)
+            case Moved(method, task_id) if self._attempt is not None:
+                self._attempt.has_called(method, task_id)
             case Kill(why) if self._attempt is not None:
                 self._attempt.abort(why)
             case Restart(why):

@@ -116,7 +116,7 @@ async def call(mission: Mission, caller: Caller, name: str, params: dict[str, An
     scoped = f"{caller.name}/{key}" if key is not None else None
     result = await row.run(Request(mission, caller, structure(params, row.params), scoped))
     if caller.identity is not None and row.mutates:
-        mission.tell(pulse_name(caller.identity.agent_id), Moved(name))
+        mission.tell(pulse_name(caller.identity.agent_id), Moved(name, params.get("task_id")))
     return result
 
 

@@ -13,10 +13,14 @@ SHOWN = "WHERE to_agent = ? AND read_by = ? ORDER BY pk"
 QUOTED_CHARS = 200
 
 
-def give_back(tx: Transaction, pulse: Pulse) -> None:
-    """The next attempt is shown them: this one had no chance, or nobody blames it."""
+def give_back(tx: Transaction, pulse: Pulse, wait_s: float = 0.0) -> None:
+    """The next attempt is shown them: this one had no chance, or nobody blames it.
+
+    For *wait_s* they are no reason to begin it.
+    """
+    later = {"not_before": tx.at + round(wait_s * US)} if wait_s else {}
     for message in tx.all(MESSAGES, SHOWN, pulse.agent_id, pulse.id):
-        tx.put(MESSAGES, message, "message_read", read_by=None)
+        tx.put(MESSAGES, message, "message_read", read_by=None, **later)
 
 
 def offer_again(tx: Transaction, pulse: Pulse, retry_delay_s: float) -> None:

@@ -7,15 +7,17 @@ from .._records import Agent, Task
 from .._table import AGENTS, TASKS
 from .._transaction import Transaction
 from ._events import TASK_UPDATED, note
+from ._streaks import ended_well
 
-_DEPENDENTS = """WHERE status = 0 AND not_before > ?2 AND id IN (
+_WAITING = "WHERE project_id = ? AND assignee = ? AND status IN (0, 1) AND not_before > ?"
+_DEPENDENTS = """WHERE status IN (0, 1) AND not_before > ?2 AND id IN (
  SELECT task_id FROM task_dependencies WHERE depends_on = ?1)"""
 
 
-def waits_idly(task: Task, agent: Agent, at_us: int) -> bool:
-    """Whether *task* waits for longer than the schedule of its *agent* alone would make it."""
-    due = task.not_before
-    return task.failures == 0 and due is not None and due > at_us + round(agent.interval_s * US)
+def waits_idly(tx: Transaction, task: Task, agent: Agent) -> bool:
+    """Whether *task* waits for longer than the schedule of its *agent*, and not for a failure."""
+    due, scheduled = task.not_before, tx.at + round(agent.interval_s * US)
+    return due is not None and due > scheduled and ended_well(tx.connection, task.id)
 
 
 def call_back(tx: Transaction, task: Task) -> Task:
@@ -23,9 +25,15 @@ def call_back(tx: Transaction, task: Task) -> Task:
     if task.not_before is None or task.not_before <= tx.at:
         return task
     agent = tx.find(AGENTS, "WHERE id = ?", f"{task.assignee}:{task.project_id}")
-    if agent is None or not waits_idly(task, agent, tx.at):
+    if agent is None or not waits_idly(tx, task, agent):
         return task
     return tx.put(TASKS, task, TASK_UPDATED, not_before=None)
+
+
+def call_all_back(tx: Transaction, agent: Agent) -> None:
+    """Let go on at once whatever of *agent* waits idly: something happened to the agent."""
+    for task in tx.all(TASKS, _WAITING, agent.project_id, agent.soul, tx.at):
+        call_back(tx, task)
 
 
 def call_dependents(tx: Transaction, done: Task) -> None:

@@ -17,8 +17,10 @@ from ._events import TASK_UPDATED, note, note_agent
 from ._mentions import Saying, call_mentioned
 from ._messages import MESSAGE_DROPPED, send
 from ._slots import free_slot
+from ._waits import call_all_back
 from .help import AGENT_UPDATED, free_status
 from .projects import install_soul, require_active
+from .pulses import HALTED
 from .schedule import check_schedule
 
 _SOUL = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
@@ -94,6 +96,7 @@ class DestroyAgent(Command[Agent]):
         """Returns the agent as it was."""
         agent = tx.get(AGENTS, self.agent_id)
         self._close_attempt(tx, agent)
+        call_all_back(tx, agent)  # nothing of it is to wait for the next that has its name
         task = tx.find(
             TASKS,
             "WHERE project_id = ? AND assignee = ? AND status = 1",
@@ -154,6 +157,7 @@ class UpgradeAgent(Command[Agent]):
             install_soul(tx, agent.soul, self.sha256)
         whose = "its SOUL.md in this project" if self.refinement else f"the soul {agent.soul}"
         note_agent(tx, agent, "upgraded", f"{whose} is now {self.sha256}")
+        call_all_back(tx, agent)
         return tx.put(AGENTS, agent, AGENT_UPDATED)
 
 
@@ -179,6 +183,8 @@ class SetAgentStatus(Command[Agent]):
         settled = attrs.evolve(agent, owes_memory=self._owes(agent))
         status = free_status(tx, settled) if self.status is AgentStatus.IDLE else self.status
         wanted = attrs.evolve(settled, status=status, current_task_id=current)
+        if self.status is AgentStatus.IDLE and agent.status in HALTED:
+            call_all_back(tx, agent)
         return agent if wanted == agent else tx.put(AGENTS, wanted, AGENT_UPDATED)
 
     def _owes(self, agent: Agent) -> bool:

@@ -13,6 +13,7 @@ from .._registry import register
 from .._table import AGENTS, PROJECTS, PULSES, SOULS
 from .._transaction import Command, Transaction
 from ._slots import copy_agent
+from ._waits import call_all_back
 
 PROJECT_UPDATED = "project_updated"
 MAX_NAME_CHARS = 200
@@ -97,6 +98,9 @@ class SetProjectState(Command[Project]):
             return project
         if self.state is ProjectState.ARCHIVED:
             require_rest(tx, project.id)
+        else:
+            for agent in tx.all(AGENTS, "WHERE project_id = ?", project.id):
+                call_all_back(tx, agent)
         return tx.put(PROJECTS, project, PROJECT_UPDATED, state=self.state)
 
 

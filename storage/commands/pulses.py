@@ -25,7 +25,7 @@ from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED, note
 from ._messages import LONGEST_BACKOFF_S
 from ._shown import acknowledge, give_back, offer_again
-from ._streaks import LOST, idle_in_a_row, lost_in_a_row
+from ._streaks import LOST, SUCCEEDED, idle_in_a_row, lost_in_a_row
 from ._waits import waits_idly
 from .budgets import believed, budgets_holding, charge, spent_budget
 from .help import AGENT_UPDATED, open_help
@@ -61,8 +61,6 @@ READY_TASK = f"""WHERE project_id = ?1 AND assignee = ?2 AND status = 0
  AND {_FREE}
  ORDER BY priority, created_at, id"""  # noqa: S608 - constants of ours
 """The backlog task that an agent is offered next: by priority, then age."""
-
-SUCCEEDED = "succeeded"
 
 UNREAD = "WHERE to_agent = ? AND read_by IS NULL ORDER BY pk"
 WAKING = (
@@ -127,23 +125,25 @@ class BeginPulse(Command[Pulse | None]):
             in_hand = tx.find(TASKS, IN_HAND, *whose)
             if in_hand is None:
                 task = self._take_up(tx, agent, now)
-            elif self._is_called_back(tx, agent, in_hand):
+            elif self._is_told(tx, agent) and waits_idly(tx, in_hand, agent):
                 task = in_hand
         return task and tx.put(TASKS, task, TASK_UPDATED, attempts=task.attempts + 1)
 
     def _take_up(self, tx: Transaction, agent: Agent, now: int) -> Task | None:
         whose = (agent.project_id, agent.soul)
         ready = tx.find(TASKS, READY_TASK, *whose, now, longest_wait(agent))
+        if ready is None and self._is_told(tx, agent):
+            waiting = tx.all(TASKS, READY_TASK, *whose, FAR_FUTURE, 0)
+            ready = next((task for task in waiting if waits_idly(tx, task, agent)), None)
         if ready is None:
             return None
         task = tx.put(TASKS, ready, TASK_UPDATED, status=TaskStatus.IN_PROGRESS)
         note(tx, task, "claimed", f"{agent.id} takes it up", agent_id=agent.id)
         return task
 
-    def _is_called_back(self, tx: Transaction, agent: Agent, task: Task) -> bool:
-        """Whether nothing moved in a task that waits, and its agent was told something since."""
-        told = tx.find(MESSAGES, WAKING, agent.id, tx.at) is not None
-        return told and waits_idly(task, agent, tx.at)
+    def _is_told(self, tx: Transaction, agent: Agent) -> bool:
+        """Whether somebody told it something: that calls back what waits because nothing moved."""
+        return tx.find(MESSAGES, WAKING, agent.id, tx.at) is not None
 
     def _record(self, tx: Transaction, agent: Agent, kind: PulseKind, task: Task | None) -> Pulse:
         id_, expires_at = tx.new_id(), tx.at + round(agent.timeout_s * US)
@@ -231,6 +231,8 @@ class EndPulse(Command[Pulse]):
     """Give the task back instead of keeping it for the next attempt."""
     retry_delay_s: float = 0.0
     """How long a task that is still in progress waits for its next pulse."""
+    scheduled_s: float | None = None
+    """The same by the schedule alone: for a task that moves before this is written."""
     never_ran: bool = False
     """It does not count as an attempt, and the messages that it was to show stay unread."""
     effects: str = ""
@@ -265,7 +267,7 @@ class EndPulse(Command[Pulse]):
         release_lease(tx.connection, agent_lease(pulse.agent_id), pulse.id)
         charge(tx, pulse.project_id, tokens, cost_usd)
         if self.never_ran or (not self.failed and self.outcome != SUCCEEDED):
-            give_back(tx, pulse)
+            give_back(tx, pulse, self.retry_delay_s if self.outcome == LOST else 0.0)
         elif self.failed:
             offer_again(tx, pulse, self.retry_delay_s)
         else:
@@ -324,7 +326,7 @@ class EndPulse(Command[Pulse]):
         if self.moved and idle_in_a_row(tx.connection, task):
             what = f"attempt {pulse.attempt} ended: {self.moved}"
             note(tx, task, "progress", what, agent_id=pulse.agent_id, pulse_id=pulse.id)
-        not_before = self._not_before(tx)
+        not_before = self._not_before(tx, self._until_next(tx, pulse, task))
         if task.status is TaskStatus.BACKLOG:
             # Whoever put it there has said when it goes on; an agent, when at the earliest.
             given = task.not_before
@@ -332,7 +334,8 @@ class EndPulse(Command[Pulse]):
             if (attempts, not_before) == (task.attempts, given):
                 return task
             return tx.put(TASKS, task, TASK_UPDATED, attempts=attempts, not_before=not_before)
-        if not self.never_ran and tx.find(MESSAGES, WAKING, pulse.agent_id, tx.at) is not None:
+        told = tx.find(MESSAGES, WAKING, pulse.agent_id, tx.at) is not None
+        if told and not self.never_ran and self.outcome != LOST:
             not_before = None  # it was told something meanwhile: it goes on at once
         return tx.put(
             TASKS,
@@ -351,11 +354,18 @@ class EndPulse(Command[Pulse]):
             TASK_UPDATED,
             status=TaskStatus.BACKLOG if self.to_backlog else task.status,
             failures=task.failures + 1,
-            not_before=self._not_before(tx),
+            not_before=self._not_before(tx, self.retry_delay_s),
         )
 
-    def _not_before(self, tx: Transaction) -> int | None:
-        return tx.at + round(self.retry_delay_s * US) if self.retry_delay_s else None
+    def _until_next(self, tx: Transaction, pulse: Pulse, task: Task) -> float:
+        """How long the task waits: no longer than its schedule if something has just moved."""
+        scheduled_s, longer_s = self.scheduled_s, self.retry_delay_s
+        if scheduled_s is None or scheduled_s >= longer_s:
+            return longer_s
+        return longer_s if idle_in_a_row(tx.connection, task, pulse) else scheduled_s
+
+    def _not_before(self, tx: Transaction, wait_s: float) -> int | None:
+        return tx.at + round(wait_s * US) if wait_s else None
 
     def _note(self, tx: Transaction, pulse: Pulse, task: Task, kind: str) -> None:
         what = f"attempt {pulse.attempt} ended: {self._how}"

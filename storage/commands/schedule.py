@@ -13,13 +13,13 @@ from .._registry import register
 from .._table import AGENTS, TASKS
 from .._transaction import Command, Transaction
 from ._events import TASK_UPDATED
+from ._streaks import ended_well
 from .help import AGENT_UPDATED
 
 SHORTEST_S, LONGEST_S = 0.01, 1e9
 MOST_RETRIES = 1_000_000
 
-_WAITING = """WHERE project_id = ? AND assignee = ? AND status IN (0, 1)
- AND failures = 0 AND not_before > ?"""
+_WAITING = "WHERE project_id = ? AND assignee = ? AND status IN (0, 1) AND not_before > ?"
 
 
 @register
@@ -51,7 +51,8 @@ class SchedulePulses(Command[Agent]):
         """What waits for its next time waits no longer than an interval; not what has failed."""
         latest = tx.at + round(agent.interval_s * US)
         for task in tx.all(TASKS, _WAITING, agent.project_id, agent.soul, latest):
-            tx.put(TASKS, task, TASK_UPDATED, not_before=latest)
+            if ended_well(tx.connection, task.id):
+                tx.put(TASKS, task, TASK_UPDATED, not_before=latest)
 
 
 def check_schedule(interval_s: float, timeout_s: float, max_retries: int) -> None:

@@ -186,15 +186,19 @@ class UpdateTask(Command[Task]):
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.title is not None:
             changes["title"] = self.title.strip()
+        changes = {name: to for name, to in changes.items() if to != getattr(task, name)}
         _checked(changes.get("title", task.title), changes.get("priority", task.priority))
         updated = tx.put(TASKS, task, TASK_UPDATED, **changes)
-        if self.depends_on is not None:
-            for known in tx.all(DEPENDENCIES, "WHERE task_id = ?", task.id):
-                tx.remove(DEPENDENCIES, known, TASK_UPDATED)
-            add_dependencies(tx, updated, self.depends_on)
-            changes["depends_on"] = self.depends_on
-        if changes:
-            note(tx, updated, "edited", f"{tx.actor} changed {', '.join(sorted(changes))}")
+        bonds = tx.all(DEPENDENCIES, "WHERE task_id = ?", task.id)
+        wanted = self.depends_on
+        if wanted is not None and set(wanted) != {bond.depends_on for bond in bonds}:
+            for bond in bonds:
+                tx.remove(DEPENDENCIES, bond, TASK_UPDATED)
+            add_dependencies(tx, updated, wanted)
+            changes["depends_on"] = wanted
+        if not changes:
+            return updated
+        note(tx, updated, "edited", f"{tx.actor} changed {', '.join(sorted(changes))}")
         return call_back(tx, updated)
 
 
@@ -217,7 +221,7 @@ class AssignTask(Command[Task]):
         if self.assignee is not None:
             require_soul(tx, task.project_id, self.assignee)
         if task.assignee == self.assignee:
-            return task
+            return call_back(tx, task)
         status = task.status
         if status in (TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED):
             status = TaskStatus.BACKLOG

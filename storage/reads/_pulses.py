@@ -10,7 +10,7 @@ from .._clock import US
 from .._records import Agent, AgentStatus, ProjectState, Pulse, Task
 from .._table import MESSAGES, PROJECTS, PULSES, TASKS
 from ..commands._messages import LONGEST_BACKOFF_S
-from ..commands._streaks import idle_in_a_row, lost_in_a_row
+from ..commands._streaks import ended_well, idle_in_a_row, lost_in_a_row
 from ..commands.pulses import (
     FAR_FUTURE,
     HALTED,
@@ -45,6 +45,12 @@ _HAS_WORK = f"""(a.status NOT IN ('paused', 'blocked', 'failed') AND (a.status =
    AND EXISTS (SELECT 1 FROM tasks {_of_agent(READY_TASK)}))))"""  # noqa: S608 - constants
 _TO_WAKE = f"""SELECT id FROM agents a WHERE project_id = ?1
  AND ({_AT_WORK} OR (?3 AND {_HAS_WORK}))"""  # noqa: S608 - constants
+
+# Those of one agent follow each other: if any was open at the time ?3 or later, the newest was.
+_COMPANY = """SELECT 1 FROM agents a WHERE project_id = ?1 AND id <> ?2 AND (
+ SELECT state <> 'ended' OR ended_at > ?3 FROM pulses
+  WHERE agent_id = a.id AND coalesce(outcome, '') <> 'not_started'
+  ORDER BY started_at DESC, id DESC LIMIT 1)"""
 
 
 @attrs.frozen
@@ -161,9 +167,18 @@ class PulseQuestions(BudgetQuestions):
     def lost_in_a_row(self, pulse: Pulse) -> int:
         """Return how many attempts up to *pulse* were lost one after the other, at the same card.
 
-        Of an attempt at none, of the same agent.  It looks a hundred back.
+        Of an attempt at none, of the same agent at none.  It looks a hundred back.
         """
         return lost_in_a_row(self._open, pulse)
+
+    def has_company(self, pulse: Pulse) -> bool:
+        """Whether an attempt of another agent of its project was open while *pulse* was."""
+        found = self._scalar(_COMPANY, pulse.project_id, pulse.agent_id, pulse.started_at)
+        return found is not None
+
+    def ended_well(self, task: Task) -> bool:
+        """Whether the last attempt at *task* succeeded, or there was none."""
+        return ended_well(self._open, task.id)
 
     def idle_in_a_row(self, task: Task, now: Pulse | None = None) -> int:
         """Return in how many of the last attempts at *task* nothing moved; a hundred at most.

@@ -76,11 +76,13 @@ QUESTIONS: Final[dict[str, Callable[[Reads], Any]]] = {
     "ended_pulses": lambda r: [
         r.ended_pulses(AGENT, 0, before, 50) for before in (None, r.pulse(X))
     ],
+    "ended_well": lambda r: r.ended_well(r.task(X)),
     "epoch": Reads.epoch,
     "events": lambda r: (r.events(task_id=X), r.events(project_id="p")),
     "find_agent": lambda r: r.find_agent(AGENT),
     "find_task": lambda r: r.find_task(X),
     "has_agent": lambda r: r.has_agent(AGENT),
+    "has_company": lambda r: r.has_company(r.pulse(X)),
     "has_work": lambda r: (r.has_work(r.agent(AGENT), 0), r.has_work(r.agent("okoye:p"), 0)),
     "head_count": Reads.head_count,
     "help_coded": lambda r: (r.help_coded("00000004"), r.help_coded("none")),

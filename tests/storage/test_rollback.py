@@ -235,7 +235,7 @@ def _fill(bench: Bench) -> None:
 
 
 def _tables(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
-    """Return every row of every table of ours, as a dict."""
+    """Return every row of every table of ours, as a dict; not when a step was applied."""
     names = [
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
@@ -246,6 +246,7 @@ def _tables(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
         cursor = connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2")  # noqa: S608
         columns = [column[0] for column in cursor.description]
         found[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
+    found["meta"] = [row for row in found["meta"] if row["key"] != "judged_from"]
     return found
 
 

@@ -7,8 +7,19 @@ from typing import Any
 
 import pytest
 
-from mission_control.storage import US, Agent, Pulse, PulseKind, Task, TaskStatus
+from mission_control.storage import (
+    US,
+    Agent,
+    AgentStatus,
+    ProjectState,
+    Pulse,
+    PulseKind,
+    Task,
+    TaskStatus,
+    migrate,
+)
 from mission_control.storage import commands as c
+from mission_control.storage.schema import known_migrations, rollback
 from storage_bench import Bench
 
 AGENT = "shuri:p"
@@ -85,6 +96,26 @@ def test_of_attempts_at_no_task_those_of_the_agent_are_counted(bench: Bench, pro
         pulse = lose(bench)
         assert pulse.kind is PulseKind.MESSAGE
         assert bench.reads.lost_in_a_row(pulse) == number
+
+
+def test_a_message_is_not_blamed_for_attempts_at_tasks(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    for _ in range(3):
+        lose(bench)
+    bench.do(c.MoveTask(task.id, TaskStatus.BLOCKED))
+    bench.do(c.SendMessage(AGENT, "look at this"))
+    assert bench.reads.lost_in_a_row(lose(bench)) == 1
+
+
+def test_messages_that_a_lost_attempt_was_shown_are_no_reason_to_hurry(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    bench.do(c.SendMessage(AGENT, "look at this"))
+    bench.end(bench.begin(AGENT), outcome="lost", retry_delay_s=20.0)
+    assert not is_due(bench)
+    bench.clock.advance(20)
+    assert bench.begin(AGENT).task_id == task.id
 
 
 def test_a_message_over_which_lost_attempts_were_blamed_is_given_up(
@@ -177,12 +208,161 @@ def test_whatever_is_done_with_a_task_that_rests_wakes_its_agent_and_counts_anew
     assert idle(bench, task) == 1
 
 
+def pause_and_resume(bench: Bench, task: Task) -> None:
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.PAUSED))
+    bench.do(c.SetAgentStatus(AGENT, AgentStatus.IDLE))
+
+
+def archive_and_restore(bench: Bench, task: Task) -> None:
+    bench.do(c.SetProjectState(task.project_id, ProjectState.ARCHIVED))
+    bench.do(c.SetProjectState(task.project_id, ProjectState.ACTIVE))
+
+
+def upgrade(bench: Bench, task: Task) -> None:
+    bench.do(c.UpgradeAgent(AGENT, "1" * 64, refinement=False))
+
+
+def replace(bench: Bench, task: Task) -> None:
+    bench.do(c.DestroyAgent(AGENT))
+    bench.agent(task.project_id)
+
+
+def assign_anew(bench: Bench, task: Task) -> None:
+    bench.do(c.AssignTask(task.id, "shuri"))
+
+
+@pytest.mark.parametrize(
+    "deed", [pause_and_resume, archive_and_restore, upgrade, replace, assign_anew]
+)
+def test_whatever_is_done_with_an_agent_that_rests_wakes_it(
+    bench: Bench, project: str, deed: Deed
+) -> None:
+    task = bench.task(project)
+    for _ in range(3):
+        rest(bench)
+    assert not is_due(bench)
+    deed(bench, bench.reads.task(task.id))
+    assert is_due(bench)
+    assert bench.begin(AGENT).task_id == task.id
+
+
+def test_a_task_that_failed_waits_on_whatever_is_done_with_its_agent(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True, retry_delay_s=LATER_S)
+    pause_and_resume(bench, task)
+    assign_anew(bench, task)
+    assert not is_due(bench)
+
+
+def give_back(bench: Bench, task: Task) -> Pulse:
+    """Make an attempt, triggered, in which the agent does nothing but give its task back."""
+    pulse = bench.begin(AGENT, triggered=True)
+    bench.do(c.MoveTask(task.id, TaskStatus.BACKLOG, by_agent=AGENT), by=AGENT)
+    return bench.end(pulse, retry_delay_s=LATER_S)
+
+
+@pytest.mark.parametrize("deed", [touch, edit, tell, pause_and_resume, upgrade])
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_task_that_was_given_back_is_woken_too_also_after_a_failure(
+    bench: Bench, project: str, deed: Deed, failed: bool
+) -> None:
+    task = bench.task(project)
+    if failed:
+        bench.end(bench.begin(AGENT), failed=True, retry_delay_s=1.0)
+    for _ in range(3):
+        give_back(bench, task)
+    assert bench.reads.task(task.id).failures == failed
+    assert not is_due(bench)
+    deed(bench, bench.reads.task(task.id))
+    pulse = bench.begin(AGENT)
+    assert (pulse.kind, pulse.task_id) == (PulseKind.WORK, task.id)
+
+
+def test_a_shorter_schedule_holds_for_what_was_given_back_after_a_failure(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    bench.end(bench.begin(AGENT), failed=True, retry_delay_s=1.0)
+    give_back(bench, task)
+    bench.do(c.SchedulePulses(AGENT, interval_s=30.0))
+    assert bench.reads.task(task.id).not_before == bench.clock.now_us() + 30 * US
+
+
+@pytest.mark.parametrize("how", [{"failed": True}, {"outcome": "lost"}, {"outcome": "aborted"}])
+def test_an_attempt_that_failed_or_was_lost_moves_nothing(
+    bench: Bench, project: str, how: dict[str, Any]
+) -> None:
+    task = bench.task(project)
+    for _ in range(3):
+        rest(bench)
+    bench.end(bench.begin(AGENT, triggered=True), **how)
+    bench.do(c.LogEvent(task.id, "all is well", event_type="advice"), by="mission-control")
+    assert idle(bench, task) == 3
+    rest(bench)
+    assert idle(bench, task) == 4
+
+
+def test_who_fails_after_idling_is_said_to_wait_for_the_failure(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    rest(bench)
+    assert bench.reads.ended_well(task)
+    bench.end(bench.begin(AGENT, triggered=True), outcome="not_started", never_ran=True)
+    assert bench.reads.ended_well(task)
+    bench.end(bench.begin(AGENT, triggered=True), failed=True)
+    assert not bench.reads.ended_well(task)
+
+
+def test_a_word_that_comes_while_an_attempt_ends_is_not_slept_over(
+    bench: Bench, project: str
+) -> None:
+    task = bench.task(project)
+    for _ in range(3):
+        rest(bench)
+    pulse = bench.begin(AGENT, triggered=True)
+    touch(bench, task)
+    ended = bench.end(pulse, retry_delay_s=LATER_S, scheduled_s=20.0)
+    at = int(ended.ended_at or 0)
+    assert bench.reads.task(task.id).not_before == at + 20 * US
+    bench.end(bench.begin(AGENT, triggered=True), retry_delay_s=LATER_S, scheduled_s=20.0)
+    assert not is_due(bench)
+    bench.clock.advance(60)
+    assert not is_due(bench)
+
+
+def test_attempts_from_before_an_upgrade_are_not_taken_for_idle(bench: Bench, project: str) -> None:
+    task = bench.task(project)
+    first = next(each for each in known_migrations() if each.name == "m0009_judged_from").number
+    rollback(bench.connection, len(known_migrations()) - first + 1)
+    for _ in range(5):
+        rest(bench)
+    assert idle(bench, task) == 5
+    migrate(bench.connection)
+    assert idle(bench, task) == 0
+    rest(bench)
+    assert idle(bench, task) == 1
+
+
 def test_a_thought_of_the_agent_counts_anew(bench: Bench, project: str) -> None:
     task = bench.task(project)
     rest(bench)
     pulse = bench.begin(AGENT, triggered=True)
     say(bench, task)
     assert bench.reads.idle_in_a_row(task, pulse) == 0
+    bench.end(pulse)
+    assert idle(bench, task) == 0
+
+
+@pytest.mark.parametrize("kind", ["claimed", "failed", "interrupted", "advice", "stranded"])
+def test_a_thought_of_the_agent_counts_anew_whatever_kind_it_is_said_to_be_of(
+    bench: Bench, project: str, kind: str
+) -> None:
+    task = bench.task(project)
+    rest(bench)
+    pulse = bench.begin(AGENT, triggered=True)
+    thought = c.LogEvent(task.id, "the tests fail", event_type=kind, by_agent=AGENT)
+    bench.do(thought, by=AGENT, fence=bench.fence(pulse))
     bench.end(pulse)
     assert idle(bench, task) == 0
 
@@ -238,9 +418,24 @@ def test_the_end_of_what_it_waited_for_wakes_a_task_that_rests(
     assert bench.kinds(task)[-1] == "freed"
 
 
+def test_the_end_of_a_part_wakes_the_task_in_progress_that_waits_for_it(
+    bench: Bench, project: str
+) -> None:
+    part = bench.task(project, "part", assignee=None)
+    task = bench.task(project)
+    rest(bench)
+    bench.do(c.UpdateTask(task.id, depends_on=(part.id,)))
+    rest(bench)
+    assert bench.status(task) is TaskStatus.IN_PROGRESS
+    assert not is_due(bench)
+    bench.do(c.MoveTask(part.id, TaskStatus.DONE))
+    assert is_due(bench)
+
+
 def test_an_edit_that_changes_nothing_is_not_told(bench: Bench, project: str) -> None:
     task = bench.task(project)
     bench.do(c.UpdateTask(task.id))
+    bench.do(c.UpdateTask(task.id, title=f" {task.title}", priority=task.priority, depends_on=()))
     assert bench.kinds(task) == ["created"]
     bench.do(c.UpdateTask(task.id, title="new", priority=1))
     assert bench.reads.events(task_id=task.id)[-1].thought == "operator changed priority, title"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,13 +15,15 @@ from mission_control import MissionControl
 from mission_control.actors import Life, Outcome, OutcomeKind, PulseOrder, pulse_name
 from mission_control.gateway_bridge import call
 from mission_control.gateway_bridge._callers import of_agent
-from mission_control.storage import US, ManualClock, PulseState, TaskStatus
+from mission_control.storage import US, ManualClock, PulsesOf, PulseState, TaskStatus
 from rig import DONE, FAST, PATIENCE_S, Open, ScriptedRunner, crew, until
 
 ME = "shuri:p"
 INTERVAL_S = 600.0
 CALM = attrs.evolve(FAST, interval_s=INTERVAL_S)
 """Its schedule is far away, and an hour is six of its times."""
+HASTY = attrs.evolve(FAST, retry_delay_s=0.001)
+"""Doubled ten times the pause is a second."""
 
 
 async def nothing(order: PulseOrder, life: Life) -> Outcome:
@@ -81,16 +84,40 @@ async def test_a_task_whose_attempts_are_lost_again_and_again_is_put_before_a_hu
         return Outcome(OutcomeKind.LOST, "the host was started again")
 
     runner = ScriptedRunner(script)
-    async with open_home(runner) as mc:
+    async with open_home(runner, HASTY) as mc:
         await crew(mc, "shuri")
         task_id = await new_task(mc)
         await until(mc, lambda: mc.mission.reads.task(task_id).status is TaskStatus.BLOCKED)
-        assert [order.attempt for order in runner.orders] == [1, 2, 3, 4, 5, 6]
+        assert [order.attempt for order in runner.orders] == [1, 2, 3, 4, 5, 6, 7, 8]
         (asked,) = (await mc.call("mission.help.list"))["help_requests"]
-        assert "6 in a row were lost with what ran them" in asked["issue"]
+        assert "8 in a row were lost with what ran them" in asked["issue"]
         await mc.call("mission.help.answer", help_id=asked["id"], answer="Try again.")
         await until(mc, lambda: mc.mission.reads.task(task_id).status is TaskStatus.BLOCKED)
-        assert len(runner.orders) == 9
+        assert len(runner.orders) == 11
+
+
+@pytest.mark.parametrize("kind", ["work", "message"])
+async def test_after_each_attempt_that_is_lost_the_pause_is_twice_as_long(
+    open_home: Open, kind: str
+) -> None:
+    async def script(order: PulseOrder, life: Life) -> Outcome:
+        return Outcome(OutcomeKind.LOST, "the host was started again")
+
+    runner = ScriptedRunner(script)
+    async with open_home(runner) as mc:
+        await crew(mc, "shuri")
+        await mc.call("mission.agent.pause", instance_id=ME)
+        await mc.call("mission.agent.message", instance_id=ME, text="hello")
+        if kind == "work":
+            await new_task(mc)
+        await mc.call("mission.agent.resume", instance_id=ME)
+        await until(mc, lambda: [order.kind for order in runner.orders].count(kind) == 5)
+        pulses = mc.mission.reads.pulses(PulsesOf("agent_id", ME), None, 50)[::-1]
+        assert {pulse.kind.value for pulse in pulses} == {kind}
+        begun = [pulse.started_at / US for pulse in pulses]
+        for number, (one, next_one) in enumerate(pairwise(begun)):
+            assert next_one - one >= FAST.retry_delay_s * 2**number
+        assert all(message.failures == 0 for message in mc.mission.reads.messages(ME))
 
 
 async def test_messages_are_not_shown_for_ever_to_attempts_that_are_lost(open_home: Open) -> None:
@@ -98,11 +125,11 @@ async def test_messages_are_not_shown_for_ever_to_attempts_that_are_lost(open_ho
         return Outcome(OutcomeKind.LOST, "the host was started again")
 
     runner = ScriptedRunner(script)
-    async with open_home(runner) as mc:
+    async with open_home(runner, HASTY) as mc:
         await crew(mc, "shuri")
         await mc.call("mission.agent.message", instance_id=ME, text="hello")
         await until(mc, lambda: mc.mission.reads.messages(ME)[0].failures == 3)
-        assert [order.kind for order in runner.orders] == ["message"] * 6
+        assert [order.kind for order in runner.orders] == ["message"] * 8
 
 
 async def test_what_the_host_refuses_to_begin_is_offered_ever_more_seldom(open_home: Open) -> None:
@@ -186,7 +213,7 @@ async def sends_a_message(mc: MissionControl, order: PulseOrder) -> None:
 @pytest.mark.parametrize(
     ("deed", "told"),
     [
-        (writes_a_file, "files in src/ were changed"),
+        (writes_a_file, "files in src/ were changed meanwhile"),
         (sends_a_message, "it called mission.agent.message"),
     ],
 )
@@ -210,6 +237,85 @@ async def test_who_moves_something_elsewhere_than_on_its_task_does_not_rest(
         ]
 
 
+async def test_files_are_nobodys_where_another_agent_of_the_project_is_at_work(
+    open_home: Open,
+) -> None:
+    async def script(order: PulseOrder, life: Life) -> Outcome:
+        if order.soul == "shuri":
+            await writes_a_file(running[0], order)
+            return DONE
+        at_work.set()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    runner, clock, at_work = ScriptedRunner(script), ManualClock(), trio.Event()
+    async with open_home(runner, CALM, clock) as mc:
+        running = [mc]
+        task_id = await begin(mc, runner, clock)
+        await new_task(mc, "okoye")
+        await mc.call("mission.agent.resume", instance_id="okoye:p")
+        with trio.fail_after(PATIENCE_S):
+            await at_work.wait()
+        for _ in range(4):
+            made = len(mc.mission.reads.pulses_of_task(task_id))
+            clock.advance(1)
+            await mc.call("mission.agent.trigger", instance_id=ME)
+            await until(mc, partial(has_ended, mc, task_id, made + 1))
+        assert wait_s(mc, task_id) > INTERVAL_S
+        told = [each.kind for each in mc.mission.reads.events(task_id=task_id)]
+        assert told.count("progress") == 1
+
+
+def has_ended(mc: MissionControl, task_id: str, attempts: int) -> bool:
+    """Whether so many attempts at a task were made, and none is open."""
+    pulses = mc.mission.reads.pulses_of_task(task_id)
+    return len(pulses) == attempts and pulses[-1].state is PulseState.ENDED
+
+
+async def test_who_moves_other_tasks_of_its_own_does_not_rest(open_home: Open) -> None:
+    async def script(order: PulseOrder, life: Life) -> Outcome:
+        identity = running[0].mission.tokens.of_agent(order.agent_id)
+        assert identity is not None
+        params = {"task_id": parts[order.attempt - 1], "new_status": "done"}
+        await call(running[0].mission, of_agent(identity), "mission.task.move", params)
+        return DONE
+
+    runner, clock = ScriptedRunner(script), ManualClock()
+    async with open_home(runner, CALM, clock) as mc:
+        running = [mc]
+        await crew(mc, "shuri")
+        await mc.call("mission.agent.pause", instance_id=ME)
+        task_id = await new_task(mc, priority=1)
+        parts = [await new_task(mc) for _ in range(5)]
+        clock.advance(1)
+        await mc.call("mission.agent.resume", instance_id=ME)
+        await until(mc, rested(mc, runner, 1))
+        await attempt(mc, runner, clock, 3)
+        assert wait_s(mc, task_id) <= INTERVAL_S
+
+
+async def test_an_agent_that_rests_is_woken_by_the_end_of_a_part_or_of_a_pause(
+    open_home: Open,
+) -> None:
+    runner, clock = ScriptedRunner(nothing), ManualClock()
+    async with open_home(runner, CALM, clock) as mc:
+        task_id = await begin(mc, runner, clock)
+        part = await new_task(mc, "okoye")
+        await mc.call("mission.task.update", task_id=task_id, depends_on=[part])
+        await until(mc, rested(mc, runner, 1))
+        await attempt(mc, runner, clock, 3)
+        assert wait_s(mc, task_id) > INTERVAL_S
+        clock.advance(1)
+        await mc.call("mission.task.move", task_id=part, new_status="done")
+        await until(mc, rested(mc, runner, 5))
+        await attempt(mc, runner, clock, 3)
+        assert wait_s(mc, task_id) > INTERVAL_S
+        clock.advance(1)
+        await mc.call("mission.agent.pause", instance_id=ME)
+        await mc.call("mission.agent.resume", instance_id=ME)
+        await until(mc, rested(mc, runner, 9))
+
+
 async def has_timer(mc: MissionControl, agent_id: str) -> bool:
     """Whether an agent that has looked for work will look again by itself."""
     actor = mc.mission.find(pulse_name(agent_id))
@@ -225,6 +331,8 @@ async def test_agents_that_wait_for_another_task_or_an_answer_set_no_timer(open_
         await crew(mc, "shuri", "okoye", "nakia")
         await mc.call("mission.agent.pause", instance_id="nakia:p")
         asked = await new_task(mc, "nakia")
+        # Once it is blocked, nobody looks at it any more.
+        assert not await has_timer(mc, "nakia:p")
         await mc.call("mission.control.request_help", task_id=asked, issue="Which colour?")
         await mc.call("mission.agent.resume", instance_id="nakia:p")
         first = await new_task(mc)
