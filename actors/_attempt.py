@@ -7,6 +7,7 @@ import math
 import trio
 
 from ..storage import (
+    OURSELVES,
     Agent,
     Fence,
     MissionError,
@@ -171,7 +172,7 @@ class Attempt:
             handle.run_id,
             handle.boot_id,
         )
-        await self._mission.store.write(mark, by="mission-control")
+        await self._mission.store.write(mark, by=OURSELVES)
 
     async def _watched(self, token: str) -> Outcome:
         async with trio.open_nursery() as nursery:

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from ..storage import (
+    OURSELVES,
     US,
     Deletion,
     MissionError,
@@ -30,7 +31,7 @@ from ._home import Home
 from ._mission import Mission
 from ._orchestrator import NAME as ORCHESTRATOR
 from ._orchestrator import Archive
-from ._session import OURSELVES, session_order
+from ._session import session_order
 
 log = logging.getLogger("mission_control.deletions")
 

@@ -11,7 +11,7 @@ import logging
 
 import trio
 
-from ..storage import Deadline, Limited, MissionError, Reads, Unavailable, sweep_staged
+from ..storage import OURSELVES, Deadline, Limited, MissionError, Reads, Unavailable, sweep_staged
 from ..storage.commands import NoteMirrors
 from ._mirrors import Mirrors
 from ._mission import Mission
@@ -140,7 +140,7 @@ class MirrorKeeper:
     async def _write(self, note: NoteMirrors) -> None:
         while True:
             try:
-                await self._mission.store.write(note, by="mission-control")
+                await self._mission.store.write(note, by=OURSELVES)
             except (Unavailable, Deadline, Limited) as later:
                 await trio.sleep((later.retry_after_ms or 1000) / 1000)
             except MissionError as refusal:

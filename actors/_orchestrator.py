@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import attrs
 import trio
 
-from ..storage import US, Change, MissionError, ProjectState, next_day
+from ..storage import OURSELVES, US, Change, MissionError, ProjectState, next_day
 from ..storage.commands import BeginDeletion, LogEvent, SetProjectState
 from ..supervisor import Actor, Context, Deferred, Down, StartFailed, Timer
 from ._budget import lets_go_on, warn_of_budget
@@ -177,7 +177,7 @@ class Orchestrator(Actor[Message]):
         if stranded.news:
             event = LogEvent(stranded.task_id, told, event_type="stranded")
             with suppress(MissionError):  # it is in the log, and in mission.system.health
-                await self._mission.store.write(event, by="mission-control")
+                await self._mission.store.write(event, by=OURSELVES)
         actor = self._mission.system.whereis(pulse_name(str(reason.agent_id)))
         if actor is not None:
             actor.kill()  # nothing of its runs: what may be open is recovered by the next one

@@ -15,6 +15,7 @@ import trio
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from ..storage import (
+    OURSELVES,
     US,
     Agent,
     Deadline,
@@ -285,7 +286,7 @@ class PulseActor(Actor[Message]):
 
     async def _write_end(self, ending: Ending, *, blame: bool) -> None:
         # Not through the board: it may be what has just failed, and nobody waits for its mirrors.
-        await self._mission.store.write(ending.command(blame=blame), by="mission-control")
+        await self._mission.store.write(ending.command(blame=blame), by=OURSELVES)
         self._ended = None
 
     @property

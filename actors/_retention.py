@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from ..storage import US
+from ..storage import OURSELVES, US
 from ..storage.commands import TrimLog
 from ..storage.history import archive_log
 from ._feed import NAME as FEED
@@ -45,5 +45,5 @@ async def trim_log(mission: Mission, keep_days: int) -> int:
         begun = mission.reads.retention_seq()
         left = segment.last - begun
         while left:
-            left = await mission.store.write(TrimLog(segment), by="mission-control")
+            left = await mission.store.write(TrimLog(segment), by=OURSELVES)
         trimmed += segment.last - begun

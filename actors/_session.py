@@ -7,13 +7,11 @@ from typing import TypeAlias
 import attrs
 import trio
 
-from ..storage import Agent, MissionError, Session, Unavailable
+from ..storage import OURSELVES, Agent, MissionError, Session, Unavailable
 from ..storage.commands import RETIRED, ForgetSession, RecordSession, RetireSession
 from ..supervisor import Actor, Context, Deferred
 from ._mission import Mission
 from ._runner import SessionOrder
-
-OURSELVES = "mission-control"
 
 
 def session_name(agent_id: str) -> str:

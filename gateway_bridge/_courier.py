@@ -10,7 +10,15 @@ import trio
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from ..actors import FEED, Lagged, Mission, Subscribe
-from ..storage import Deadline, HelpRequest, HelpState, Limited, MissionError, Unavailable
+from ..storage import (
+    OURSELVES,
+    Deadline,
+    HelpRequest,
+    HelpState,
+    Limited,
+    MissionError,
+    Unavailable,
+)
 from ..storage.commands import NoteTold
 from ..supervisor import Actor, Context
 from ._chat import code_of, in_markdown
@@ -100,7 +108,7 @@ class Courier(Actor[None]):
                 if request.state is not HelpState.OPEN:
                     return
                 await self._gateway.call("send", self._letter(request))
-        await self._mission.store.write(NoteTold(help_id), by="mission-control")
+        await self._mission.store.write(NoteTold(help_id), by=OURSELVES)
 
     def _letter(self, request: HelpRequest) -> dict[str, str]:
         return {

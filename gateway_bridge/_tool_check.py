@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from ..actors import Mission
-from ..storage import Agent, MissionError
+from ..storage import OURSELVES, Agent, MissionError
 from ..storage.commands import LogEvent
 from ._exec_advice import Place, advice
 from ._scope import COMMANDS, ToolScope
@@ -61,7 +61,7 @@ class ToolCheck:
             self._said[attempt.id, warning] = None
             event = LogEvent(attempt.task_id, warning, event_type="advice")
             with suppress(MissionError):  # advice that cannot be written down holds up nobody
-                await self._mission.commit(agent.project_id, event, by="mission-control")
+                await self._mission.commit(agent.project_id, event, by=OURSELVES)
         while len(self._said) > MAX_REMEMBERED:
             del self._said[next(iter(self._said))]
 

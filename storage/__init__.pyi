@@ -24,6 +24,7 @@ from ._instance import HomeInUse, hold_home
 from ._lease import Fence, agent_lease
 from ._plain import read_plain
 from ._records import (
+    OURSELVES,
     Agent,
     AgentStatus,
     Budget,
@@ -57,6 +58,7 @@ from .schema import Migration, SchemaMismatch, known_migrations, migrate
 __all__ = [
     "COMMANDS",
     "OPEN_COLUMNS",
+    "OURSELVES",
     "STORAGE",
     "US",
     "Agent",

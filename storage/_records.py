@@ -10,6 +10,9 @@ from enum import Enum, IntEnum
 
 import attrs
 
+OURSELVES = "mission-control"
+"""Who writes what nobody asked for."""
+
 
 class TaskStatus(IntEnum):
     """The columns of the board.  The wire accepts number or name, and answers with both."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from .._errors import Invalid
-from .._records import AgentStatus, ChronicleEntry, Memory, TaskEvent
+from .._records import OURSELVES, AgentStatus, ChronicleEntry, Memory, TaskEvent
 from .._registry import register
 from .._table import AGENTS, CHRONICLE, MEMORIES, PROJECTS, TASKS
 from .._transaction import Command, Transaction
@@ -20,8 +20,6 @@ from .help import AGENT_UPDATED, free_status, require_owner
 CHRONICLE_UPDATED = "chronicle_updated"
 MEMORY_DISTILLED = "memory_distilled"
 MAX_TEXT_CHARS = 20_000
-OURSELVES = "mission-control"
-"""Who writes what nobody asked for."""
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
